@@ -1,0 +1,1 @@
+"""Declarative machine learning pipelines on Kubeflow Pipelines."""

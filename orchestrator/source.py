@@ -5,6 +5,7 @@ Values follow YAML 1.2's core schema: `yes`, `on` and `2024-01-01` are text, `1e
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -133,7 +134,8 @@ def model(cls: type[T], source: Source) -> T:
         found = mistakes.describe(source.data)
         raise PipelineError([Problem(source.at(), f"expected a mapping of keys to values, not {found}")])
     try:
-        return cls.model_validate(source.data)
+        # Through JSON, because only there strict types still take a list where a model holds a tuple.
+        return cls.model_validate_json(json.dumps(source.data))
     except ValidationError as error:
         raise PipelineError(mistakes.problems(error, cls, source)) from error
 

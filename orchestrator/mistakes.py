@@ -81,7 +81,7 @@ def _other(detail: Any, place: Location) -> Problem:
             return Problem(place, f"expected {wanted}, not {given}", hint if "mean" in hint else "")
         case "value_error":
             # A validator of ours may hand over a hint as a second argument.
-            arguments = getattr(context.get("error"), "args", ())
+            arguments: tuple[Any, ...] = getattr(context.get("error"), "args", ())
             hint = str(arguments[1]) if len(arguments) > 1 else ""
             message = str(arguments[0]) if arguments else detail["msg"].removeprefix("Value error, ")
             return Problem(place, message, hint)
@@ -94,13 +94,10 @@ def _real(loc: Iterable[int | str], data: Any) -> tuple[int | str, ...]:
     """The part of pydantic's location that is in the data: it also names union members, which are not."""
     path: list[int | str] = []
     for part in loc:
-        if isinstance(data, Mapping) and part in data:
+        listed = isinstance(data, list) and isinstance(part, int) and part < len(data)
+        if listed or (isinstance(data, Mapping) and part in data):
             data = data[part]
-        elif isinstance(data, list) and isinstance(part, int) and part < len(data):
-            data = data[part]
-        else:
-            continue
-        path.append(part)
+            path.append(part)
     return tuple(path)
 
 

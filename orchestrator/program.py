@@ -81,7 +81,7 @@ class Task:
         self.output(name).write_text(text, encoding="utf-8")
 
     def metadata(self, name: str, metadata: Mapping[str, Any]) -> None:
-        """Attach metadata to an output artifact; the KFP UI draws metrics, ROC curves and confusion matrices from it."""
+        """Attach metadata to an output artifact; the KFP UI draws metrics and curves from it."""
         self._declared(self.interface.outputs, name)
         self._metadata.setdefault(name, {}).update(metadata)
 
@@ -140,7 +140,7 @@ def execute(interface: Interface, arguments: list[str], main: Callable[[Task], N
     except OrchestratorError as error:
         _complain(error)
         return error.exit_code
-    except Exception:  # The border of the program: whatever is left is a bug, told as one.
+    except Exception:  # noqa: BLE001  The border of the program: whatever is left is a bug, told as one.
         traceback.print_exc()
         return BUG
     return 0
@@ -151,7 +151,7 @@ def typed(text: str, kind: str, name: str) -> Any:
     if kind == "string":
         return text
     try:
-        value = json.loads(text)
+        value: Any = json.loads(text)
     except json.JSONDecodeError as error:
         lowered = text.lower()
         if kind == "boolean" and lowered in ("true", "false"):
@@ -230,12 +230,12 @@ def invoke(
     for name, path in places.items():
         command += [f"--{name}", str(path)]
     outputs.mkdir(parents=True, exist_ok=True)
-    path = os.pathsep.join([str(folder.resolve().parent.parent), os.environ.get("PYTHONPATH", "")])
+    search = os.pathsep.join([str(folder.resolve().parent.parent), os.environ.get("PYTHONPATH", "")])
     silent = {"DO_NOT_TRACK": "true", "MLFLOW_DISABLE_TELEMETRY": "true"}
     done = subprocess.run(
         command,
         cwd=outputs,
-        env={**os.environ, **silent, **(environment or {}), "PYTHONPATH": path},
+        env={**os.environ, **silent, **(environment or {}), "PYTHONPATH": search},
         capture_output=True,
         text=True,
         check=False,

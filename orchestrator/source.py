@@ -42,9 +42,7 @@ T = TypeVar("T", bound=BaseModel)
 class Document(BaseModel):
     """The base of every file format: frozen, camelCase keys, no unknown key."""
 
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True, strict=True
-    )
+    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True, strict=True)
 
 
 class Versioned(Document):

@@ -169,7 +169,7 @@ def typed(text: str, kind: str, name: str) -> Any:
         value = int(value)
     if not isinstance(value, expected[kind]) or (isinstance(value, bool) and kind in ("integer", "number")):
         raise OrchestratorError(f"{name}: expected {kind}, not {text!r}")
-    return float(value) if kind == "number" else value
+    return float(value) if kind == "number" and isinstance(value, int | float) else value
 
 
 def _flags(interface: Interface, arguments: list[str]) -> dict[str, str]:

@@ -1,0 +1,104 @@
+"""The KFP IR and platform spec as typed, frozen values: load, dump, digest. What it does not know it refuses."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from orchestrator import mistakes, source
+from orchestrator.errors import Location, PipelineError, Problem
+from orchestrator.ir import platform as platform
+from orchestrator.ir import spec as spec
+from orchestrator.ir.platform import PlatformSpec
+from orchestrator.ir.spec import PipelineSpec
+
+MAX_BYTES = 32 * 1024 * 1024  # What the KFP server accepts.
+NO_PLATFORM = PlatformSpec()
+
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_DUMPER: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+
+
+class _Dumper(_DUMPER):  # type: ignore[misc]
+    """Writes equal values twice rather than as anchor and alias: KFP's readers want plain YAML."""
+
+    def ignore_aliases(self, _data: Any) -> bool:
+        return True
+
+
+def read(path: Path) -> tuple[PipelineSpec, PlatformSpec]:
+    """Load an IR file (YAML or JSON). Raises PipelineError."""
+    shown = str(path)
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise PipelineError([Problem(Location(shown), f"larger than {MAX_BYTES // 2**20} MiB")])
+        return load(path.read_text(encoding="utf-8"), shown)
+    except UnicodeDecodeError as error:
+        raise PipelineError([Problem(Location(shown), "not a text file: it is not UTF-8")]) from error
+    except OSError as error:
+        raise PipelineError([Problem(Location(shown), f"cannot be read: {error.strerror}")]) from error
+
+
+def load(text: str, name: str = "<ir>") -> tuple[PipelineSpec, PlatformSpec]:
+    """Parse IR text; `name` stands for the file in errors. Raises PipelineError."""
+    try:
+        documents = [each for each in yaml.load_all(text, Loader=_LOADER) if each is not None]
+    except (yaml.YAMLError, RecursionError) as error:
+        source.parse(text, name)  # Says where, and why, better.
+        raise PipelineError([Problem(Location(name), f"not valid YAML: {error}")]) from error
+    if not 1 <= len(documents) <= 2:
+        count = "no document" if not documents else f"{len(documents)} documents"
+        raise PipelineError([Problem(Location(name), f"expected a pipeline specification, found {count}")])
+    loaded: list[Any] = []
+    kinds: tuple[type[spec.Value], ...] = (PipelineSpec, PlatformSpec)
+    for index, (document, cls) in enumerate(zip(documents, kinds, strict=False)):
+        if not isinstance(document, dict):
+            found = mistakes.describe(document)
+            raise PipelineError([Problem(Location(name), f"expected a pipeline specification, not {found}")])
+        try:
+            loaded.append(cls.model_validate(document))
+        except ValidationError as error:
+            placed = source.parse(_document(text, index), name)
+            raise PipelineError(mistakes.problems(error, cls, placed)) from error
+    pipeline = loaded[0]
+    return pipeline, loaded[1] if len(loaded) > 1 else NO_PLATFORM
+
+
+def dump(pipeline: PipelineSpec, platform_spec: PlatformSpec = NO_PLATFORM) -> str:
+    """The IR as YAML text that the KFP SDK, server and UI accept: one document, or two when a platform is spoken of."""
+    documents = [to_data(pipeline)]
+    if platform_spec != NO_PLATFORM:
+        documents.append(to_data(platform_spec))
+    text: str = yaml.dump_all(documents, Dumper=_Dumper, sort_keys=True, allow_unicode=True, width=120)
+    return text
+
+
+def to_data(value: spec.Value) -> dict[str, Any]:
+    """A message as plain data in JSON's names, without what was left at its default."""
+    data: dict[str, Any] = value.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+    if isinstance(value, PipelineSpec):
+        data.setdefault("schemaVersion", value.schema_version)
+    return data
+
+
+def digest(value: Any) -> str:
+    """SHA-256 over canonical JSON of a message or of plain data: equal values, equal digests."""
+    data = to_data(value) if isinstance(value, spec.Value) else value
+    text = json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()
+
+
+def _document(text: str, index: int) -> str:
+    """The text of one document, with blank lines before it so that line numbers stay true."""
+    lines = text.splitlines()
+    starts = [0] + [number + 1 for number, line in enumerate(lines) if line.rstrip() == "---"]
+    if starts[1:2] == [1]:
+        starts = starts[1:]
+    begin = starts[index]
+    end = starts[index + 1] - 1 if index + 1 < len(starts) else len(lines)
+    return "\n" * begin + "\n".join(lines[begin:end])

@@ -1,0 +1,137 @@
+"""Where the bytes of a version lie, longer than the run that made them and whatever becomes of the cache.
+
+Beside a SQLite registry they are a folder, `models/<name>/<digest>/`: a plain copy, because a hard link would share the
+fate of the original when somebody writes into it. A server keeps them as artifacts of the version's MLflow run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from orchestrator.errors import BackendError, NotFoundError, OrchestratorError
+from orchestrator.registry import backend
+
+_ARTIFACT = "model"
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A model that is kept: whose it is, what it is, and the MLflow run it belongs to."""
+
+    name: str
+    digest: str
+    run: str
+
+    def under(self, root: Path) -> Path:
+        """Its folder below `root`."""
+        return root / self.name / self.digest.replace(":", "-")
+
+
+class Shelf(Protocol):
+    """Puts a model's folder where it stays, and finds it again."""
+
+    def put(self, model: Path, kept: Kept) -> str:
+        """Store the folder, completely or not at all, and return the source that MLflow is told."""
+
+    def path(self, kept: Kept) -> Path:
+        """The folder on this machine."""
+
+
+@dataclass(frozen=True, slots=True)
+class FolderShelf:
+    """Folders beside the database, found by name and digest: a project that was moved still finds its models."""
+
+    root: Path
+
+    def put(self, model: Path, kept: Kept) -> str:
+        place = kept.under(self.root)
+        # The registry's lock is held: what is half copied was left by a process that was killed.
+        for leftover in place.parent.glob(".*.*"):
+            shutil.rmtree(leftover, ignore_errors=True)
+        copy(model, place)
+        return place.as_uri()
+
+    def path(self, kept: Kept) -> Path:
+        place = kept.under(self.root)
+        if not place.is_dir():
+            raise NotFoundError("model folder", str(place), hint="it was deleted; run the pipeline again")
+        return place
+
+
+@dataclass(frozen=True, slots=True)
+class ArtifactShelf:
+    """Artifacts of MLflow runs at `uri`; `root` holds what was downloaded."""
+
+    uri: str
+    root: Path
+
+    def put(self, model: Path, kept: Kept) -> str:
+        contents(model)
+        client = backend.client(self.uri)
+        client.log_artifacts(kept.run, str(model), _ARTIFACT)
+        return f"{client.get_run(kept.run).info.artifact_uri.rstrip('/')}/{_ARTIFACT}"
+
+    def path(self, kept: Kept) -> Path:
+        place = kept.under(self.root)
+        if place.is_dir():
+            return place
+        place.parent.mkdir(parents=True, exist_ok=True)
+        arriving = place.with_name(f".{place.name}.{os.getpid()}")
+        arriving.mkdir(exist_ok=True)
+        try:
+            copy(Path(backend.client(self.uri).download_artifacts(kept.run, _ARTIFACT, str(arriving))), place)
+        finally:
+            shutil.rmtree(arriving, ignore_errors=True)
+        return place
+
+
+def copy(model: Path, place: Path) -> None:
+    """Copy the folder to `place`: verified, on the disk, and moved there in one step."""
+    wanted = contents(model)
+    if place.is_dir() and contents(place) == wanted:
+        return
+    arriving = place.with_name(f".{place.name}.{os.getpid()}.new")
+    shutil.rmtree(arriving, ignore_errors=True)
+    try:
+        arriving.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copytree(model, arriving)
+        if contents(arriving) != wanted:
+            raise BackendError("model registry", f"the copy of {model} differs from it", hint="is the disk sound?")
+        _settle(arriving)
+        if place.exists():  # damaged, or left by something that was not us
+            place.rename(place.with_name(f".{place.name}.{os.getpid()}.old"))
+        arriving.rename(place)
+    finally:
+        shutil.rmtree(arriving, ignore_errors=True)
+        shutil.rmtree(place.with_name(f".{place.name}.{os.getpid()}.old"), ignore_errors=True)
+
+
+def contents(folder: Path) -> Mapping[str, str]:
+    """The digest of every file of the folder, by its path in it."""
+    if not folder.is_dir():
+        raise NotFoundError("model folder", str(folder))
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    if not files:
+        raise OrchestratorError(f"the model folder {folder} is empty")
+    return {str(path.relative_to(folder)): _digest(path) for path in files}
+
+
+def _digest(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _settle(folder: Path) -> None:
+    """Onto the disk before the rename, lest a power cut leave the name without the bytes."""
+    for path in [*folder.rglob("*"), folder]:
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

@@ -1,0 +1,85 @@
+"""One frozen object from environment and file, read once in `cli`.
+
+The file is `orc.toml` in the working directory; an environment variable `ORC_<NAME>` wins over it.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from orchestrator.errors import Location, PipelineError, Problem, did_you_mean
+
+STATE = ".orc"
+FILE = "orc.toml"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Where state is kept and how much runs at once."""
+
+    state: Path
+    """The state folder, absolute: runs, artifacts, cache, registry, endpoints."""
+    workers: int
+    """How many tasks run at once on this machine."""
+    tracking_uri: str
+    """The MLflow registry; by default a SQLite file in the state folder."""
+    host: str = "127.0.0.1"
+    """The address the embedded server listens on."""
+    port: int = 8800
+    """The port the embedded server tries first."""
+
+
+def read(environment: Mapping[str, str], folder: Path) -> Settings:
+    """Settings for a command started in `folder`. Raises PipelineError for a file that cannot be used."""
+    written = _file(folder / FILE)
+
+    def value(name: str, default: str) -> str:
+        return environment.get(f"ORC_{name.upper()}") or str(written.get(name, default))
+
+    state = Path(value("state", "")) if value("state", "") else _nearest(folder)
+    state = (folder / state.expanduser()).resolve()
+    default_uri = environment.get("MLFLOW_TRACKING_URI") or f"sqlite:///{state / 'mlflow.db'}"
+    cores = os.cpu_count() or 1
+    return Settings(
+        state=state,
+        # Tasks wait for disks and networks as often as they compute, so a small machine still gets four.
+        workers=_number("workers", value("workers", str(max(4, cores))), 1, 1024),
+        tracking_uri=value("tracking_uri", default_uri),
+        host=value("host", "127.0.0.1"),
+        port=_number("port", value("port", "8800"), 0, 65535),
+    )
+
+
+def _nearest(folder: Path) -> Path:
+    """The state folder of the project: the nearest one above, else one to be made here."""
+    for parent in (folder, *folder.parents):
+        if (parent / STATE / "state.db").is_file():
+            return parent / STATE
+    return folder / STATE
+
+
+def _file(path: Path) -> dict[str, Any]:
+    try:
+        written = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise PipelineError([Problem(Location(str(path)), f"cannot be used: {error}")]) from error
+    known = ("state", "workers", "tracking_uri", "host", "port")
+    unknown = [name for name in written if name not in known]
+    if unknown:
+        place = Location(str(path))
+        raise PipelineError(Problem(place, f"unknown setting {name!r}", did_you_mean(name, known)) for name in unknown)
+    return written
+
+
+def _number(name: str, text: str, low: int, high: int) -> int:
+    if text.isascii() and text.isdigit() and low <= int(text) <= high:
+        return int(text)
+    message = f"setting {name!r}: expected a whole number from {low} to {high}, not {text!r}"
+    raise PipelineError([Problem(Location(f"${{ORC_{name.upper()}}} or {FILE}"), message)])

@@ -1,0 +1,1 @@
+"""All that is kept: artifacts by content, and the record of runs."""

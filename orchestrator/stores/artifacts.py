@@ -1,0 +1,162 @@
+"""Artifacts by URI: written once under their digest, moved into place whole, verified when read."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from orchestrator import digest
+from orchestrator.errors import BackendError, NotFoundError
+
+_SUFFIX = {"system.HTML": ".html", "system.Markdown": ".md"}
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """A file or folder that a task made or was given."""
+
+    name: str
+    type: str
+    """The schema title, e.g. `system.Model`."""
+    uri: str
+    digest: str = ""
+    size: int = 0
+    """Bytes."""
+    stamp: str = ""
+    """Size, time and inode of every file when the digest was taken; equal stamps spare reading the content again."""
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def path(self) -> Path:
+        """The local path of a `file:` artifact."""
+        return local_path(self.uri)
+
+
+@dataclass(frozen=True, slots=True)
+class Values:
+    """Parameters and artifacts by name: what a task, a DAG or a run takes or gives."""
+
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    artifacts: Mapping[str, tuple[Artifact, ...]] = field(default_factory=dict)
+
+
+NOTHING = Values()
+
+
+def local_path(uri: str) -> Path:
+    """The path behind a `file:` URI or a plain path."""
+    parts = urlsplit(uri)
+    return Path(unquote(parts.path)) if parts.scheme == "file" else Path(uri)
+
+
+def is_remote(uri: str) -> bool:
+    """Whether a URI names something that is not a file of this machine."""
+    scheme = urlsplit(uri).scheme
+    return len(scheme) > 1 and scheme != "file"  # One letter is a drive of Windows.
+
+
+class ArtifactStore:
+    """The content-addressed store in `<state>/artifacts`."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def keep(self, path: Path, *, name: str, type: str, metadata: Mapping[str, Any] | None = None) -> Artifact:
+        """Move a finished output into the store. It appears whole or not at all; equal content is kept once."""
+        content = digest.of(path)
+        bytes_ = digest.size(path)
+        suffix = _SUFFIX.get(type, "")
+        target = self.root / content[:2] / content / (name if name.endswith(suffix) else name + suffix)
+        _freeze(path)
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            _move(path, target)
+        except OSError as error:
+            raise BackendError("artifact store", f"cannot keep {name!r}: {error.strerror}") from error
+        return Artifact(name, type, target.as_uri(), content, bytes_, stamp(target), dict(metadata or {}))
+
+    def adopt(self, uri: str, *, type: str, metadata: Mapping[str, Any] | None = None) -> Artifact:
+        """An artifact for what lies at a URI: a local file stays where it is, a remote one is fetched once."""
+        path = self._fetched(uri) if is_remote(uri) else local_path(uri)
+        if not path.exists():
+            raise NotFoundError("file", str(path))
+        name = Path(unquote(urlsplit(uri).path)).name or "artifact"
+        shown = uri if is_remote(uri) else path.resolve().as_uri()
+        kept = dict(metadata or {})
+        if is_remote(uri):
+            return self.keep(path, name=name, type=type, metadata={**kept, "source": shown})
+        return Artifact(name, type, shown, digest.of(path), digest.size(path), stamp(path), kept)
+
+    def intact(self, artifact: Artifact) -> bool:
+        """Whether the artifact is still there with the content it had."""
+        path = artifact.path
+        if not path.exists():
+            return not artifact.size and not artifact.stamp
+        return stamp(path) == artifact.stamp or digest.of(path) == artifact.digest
+
+    def _fetched(self, uri: str) -> Path:
+        try:
+            import fsspec
+        except ImportError as error:
+            hint = "pip install 'orchestrator[data,remote]'"
+            raise BackendError("artifact store", f"{urlsplit(uri).scheme}: needs fsspec", hint=hint) from error
+        self.root.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix="fetch-", dir=self.root))
+        target = folder / (Path(urlsplit(uri).path).name or "artifact")
+        try:
+            system, remote = fsspec.core.url_to_fs(uri)
+            system.get(remote, str(target), recursive=system.isdir(remote))
+        except FileNotFoundError as error:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise NotFoundError("object", uri) from error
+        except ImportError as error:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise BackendError("artifact store", str(error), hint="pip install 'orchestrator[remote]'") from error
+        except Exception as error:  # noqa: BLE001  Every file system of fsspec has errors of its own.
+            shutil.rmtree(folder, ignore_errors=True)
+            raise BackendError("artifact store", f"cannot read {uri}: {error}") from error
+        return target
+
+
+def stamp(path: Path) -> str:
+    """What changes when a file is touched: cheap to take, and enough to notice that content may have changed."""
+    listed = sorted(digest.files(path)) if path.is_dir() else [path]
+    parts = []
+    for file in listed:
+        status = file.stat()
+        parts.append(f"{file.relative_to(path).as_posix()}:{status.st_size}:{status.st_mtime_ns}:{status.st_ino}")
+    text = "\n".join(parts)
+    return text if len(listed) == 1 else digest.of_text(text)
+
+
+def _freeze(path: Path) -> None:
+    """Content under a digest never changes: take away the right to write, so that a slip is an error."""
+    for file in digest.files(path) if path.is_dir() else [path]:
+        with contextlib.suppress(OSError):
+            file.chmod(file.stat().st_mode & ~0o222)
+
+
+def _move(path: Path, target: Path) -> None:
+    if target.exists():
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+        return
+    try:
+        path.rename(target)
+    except OSError as error:
+        if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
+            return  # Another run kept the same content first.
+        if error.errno != errno.EXDEV:
+            raise
+        # The task wrote to another file system: copy beside the target, then rename.
+        partial = Path(tempfile.mkdtemp(prefix="copy-", dir=target.parent)) / target.name
+        shutil.copytree(path, partial) if path.is_dir() else shutil.copy2(path, partial)
+        os.rename(partial, target)
+        partial.parent.rmdir()

@@ -145,6 +145,7 @@ def _estimator(file: Path, manifest: Manifest) -> Any:
 
         # TensorFlow greets at length on stderr otherwise.
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+        os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
         import keras
 
         return keras.saving.load_model(file, compile=False, safe_mode=True)

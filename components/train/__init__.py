@@ -1,0 +1,1 @@
+"""The train component: a table in, a model folder out."""

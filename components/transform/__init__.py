@@ -1,0 +1,1 @@
+"""The transform component: declared steps, fitted on the training split only."""

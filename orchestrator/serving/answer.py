@@ -1,0 +1,205 @@
+"""One prediction request, from its body to its answer: limits, a variant, the codec, the model."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from orchestrator.model.signature import Array, InputError
+from orchestrator.serving import codec, v1, v2
+from orchestrator.serving.codec import RequestError
+from orchestrator.serving.host import Host
+from orchestrator.serving.hosted import Hosted, Status, Variant
+from orchestrator.serving.metrics import Timings
+from orchestrator.serving.work import SMALL_BODY, Work
+
+_log = logging.getLogger(__name__)
+Protocol = Literal["v1", "v2"]
+
+
+@dataclass(frozen=True, slots=True)
+class Answering:
+    """Answers prediction requests of either protocol."""
+
+    host: Host
+    work: Work
+
+    async def v1(self, request: Request) -> Response:
+        return await self._answer(request, "v1")
+
+    async def v2(self, request: Request) -> Response:
+        return await self._answer(request, "v2")
+
+    async def _answer(self, request: Request, protocol: Protocol) -> Response:
+        name: str = request.path_params["name"]
+        status = self.host.endpoints.get(name)
+        variant: Variant | None = None
+        code = 200
+        headers: dict[str, str] = {}
+        try:
+            endpoint = ready(self.host, name)
+            version = request.path_params.get("version")
+            variant = of_version(endpoint, version) if version else endpoint.pick()
+            content = await self._within_limits(request, endpoint, variant, protocol)
+            headers["x-variant"] = variant.declared.name
+        except RequestError as error:
+            code, content = error.status, codec.problem(error.message)
+            if code == 503:
+                headers["retry-after"] = "1"
+            elif code in (408, 413):
+                headers["connection"] = "close"  # What is left of the body is not worth reading.
+        self._count(status, variant, protocol, code)
+        return Response(content, code, headers, media_type="application/json")
+
+    def _count(self, status: Status | None, variant: Variant | None, protocol: Protocol, code: int) -> None:
+        if status is not None:
+            status.served += 1
+            status.failed += code >= 500
+        named = variant.declared if variant else None
+        self.host.metrics.request(
+            status.name if status else "", named.name if named else "", named.version if named else "", protocol, code
+        )
+
+    async def _within_limits(self, request: Request, endpoint: Hosted, variant: Variant, protocol: Protocol) -> bytes:
+        limits = endpoint.declaration.spec.limits
+        status = self.host.endpoints[endpoint.declaration.name]
+        if status.in_flight >= limits.concurrency:
+            raise RequestError(f"{limits.concurrency} requests are being answered already: try again", status=503)
+        release = self._admitted(status)
+        reading = True
+        try:
+            async with asyncio.timeout(limits.timeout_seconds):
+                body = await _body(request, limits.body_bytes)
+                reading = False
+                call = self._call(body, variant, protocol, endpoint.declaration.name)
+                short = len(body) <= SMALL_BODY and variant.cost.is_short
+                handed_over, release = release, _nothing
+                return await self.work.run(call, short=short, finished=handed_over)
+        except TimeoutError:
+            if reading:
+                raise RequestError(f"the body did not arrive within {limits.timeout}", status=408) from None
+            raise RequestError(f"the model did not answer within {limits.timeout}", status=504) from None
+        finally:
+            release()
+
+    def _admitted(self, status: Status) -> Callable[[], None]:
+        status.in_flight += 1
+        self.host.metrics.in_flight(status.name, status.in_flight)
+
+        def release() -> None:
+            status.in_flight -= 1
+            self.host.metrics.in_flight(status.name, status.in_flight)
+
+        return release
+
+    def _call(self, body: bytes, variant: Variant, protocol: Protocol, name: str) -> Callable[[], bytes]:
+        timings = self.host.metrics.timings(name)
+        respond = _respond_v1 if protocol == "v1" else _respond_v2
+        return lambda: respond(body, variant, name, timings)
+
+
+def ready(host: Host, name: str) -> Hosted:
+    """The endpoint of that name, loaded. Raises RequestError: 404 when unknown, 503 when it could not be loaded."""
+    status = host.endpoints.get(name)
+    if status is None:
+        if not host.is_complete:
+            raise RequestError("the server is loading its models: try again", status=503)
+        known = ", ".join(sorted(host.endpoints))
+        raise RequestError(f"there is no model {name!r}" + (f" (served: {known})" if known else ""), status=404)
+    if status.hosted is None:
+        raise RequestError(f"model {name!r} is not ready: {status.reason}", status=503)
+    return status.hosted
+
+
+def of_version(endpoint: Hosted, version: str) -> Variant:
+    """The variant that serves a version. Raises RequestError."""
+    variant = endpoint.of_version(version)
+    if variant is None:
+        served = ", ".join(variant.declared.version for variant in endpoint.variants)
+        message = f"model {endpoint.declaration.name!r} has no version {version!r} here (served: {served})"
+        raise RequestError(message, status=404)
+    return variant
+
+
+async def _body(request: Request, limit: int) -> bytes:
+    """The whole body, never more than `limit` bytes in memory."""
+    encoding = request.headers.get("content-encoding", "identity")
+    if encoding != "identity":
+        raise RequestError(f"the body is encoded as {encoding!r}: send it as it is", status=415)
+    length = request.headers.get("content-length", "")
+    too_large = RequestError(f"the body is larger than {limit:,} bytes", status=413)
+    if length.isdigit() and int(length[:20]) > limit:
+        raise too_large
+    chunks: list[bytes] = []
+    size = 0
+    try:
+        async for chunk in request.stream():
+            size += len(chunk)
+            if size > limit:
+                raise too_large
+            chunks.append(chunk)
+    except ClientDisconnect:
+        raise RequestError("the client went away", status=400) from None
+    return b"".join(chunks)
+
+
+def _respond_v1(body: bytes, variant: Variant, name: str, timings: Timings) -> bytes:
+    began = time.perf_counter()
+    try:
+        columns, rows = v1.decode(body, variant.model.signature)
+    except InputError as error:
+        raise RequestError(error.message) from None
+    decoded = time.perf_counter()
+    outputs = _predicted(variant, name, lambda: variant.model.outputs(columns))
+    predicted = time.perf_counter()
+    content = v1.encode(next(iter(outputs.values())).tolist())
+    _observe(timings, began, decoded, predicted, rows)
+    return content
+
+
+def _respond_v2(body: bytes, variant: Variant, name: str, timings: Timings) -> bytes:
+    began = time.perf_counter()
+    try:
+        request = v2.decode(body, variant.model.signature)
+    except InputError as error:
+        raise RequestError(error.message) from None
+    decoded = time.perf_counter()
+    outputs = _predicted(variant, name, lambda: variant.model.outputs(request.columns))
+    predicted = time.perf_counter()
+    content = v2.encode(name, variant.declared.version, request.id, outputs, request.outputs)
+    _observe(timings, began, decoded, predicted, request.rows)
+    return content
+
+
+def _predicted(variant: Variant, name: str, predict: Callable[[], dict[str, Array]]) -> dict[str, Array]:
+    began = time.perf_counter()
+    try:
+        return predict()
+    except InputError as error:
+        raise RequestError(error.message) from None
+    except Exception as error:
+        reference = uuid.uuid4().hex[:8]
+        _log.exception("%s version %s failed [%s]", name, variant.declared.version, reference)
+        message = f"the model failed: {type(error).__name__} (reference {reference} in the server's log)"
+        raise RequestError(message, status=500) from error
+    finally:
+        variant.cost.observe(time.perf_counter() - began)
+
+
+def _observe(timings: Timings, began: float, decoded: float, predicted: float, rows: int) -> None:
+    timings.preprocess.observe(decoded - began)
+    timings.predict.observe(predicted - decoded)
+    timings.postprocess.observe(time.perf_counter() - predicted)
+    timings.rows.observe(rows)
+
+
+def _nothing() -> None:
+    """What is left to release once the work has taken over the place."""

@@ -1,0 +1,153 @@
+"""The server's HTTP surface: V1 and V2 of the inference protocols, metrics, and a page for people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import metadata
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from orchestrator.serving import answer, codec, metrics, page, tensors
+from orchestrator.serving.answer import Answering
+from orchestrator.serving.codec import RequestError
+from orchestrator.serving.host import Host
+from orchestrator.serving.hosted import Hosted, Status, Variant
+from orchestrator.serving.work import Work
+
+
+def create(host: Host, work: Work) -> Starlette:
+    """The application over these endpoints."""
+    answering = Answering(host, work)
+    surface = _Surface(host)
+    model = "/v2/models/{name}"
+    version = model + "/versions/{version}"
+    routes = [
+        Route("/v1/models/{name}:predict", answering.v1, methods=["POST"]),
+        Route(model + "/infer", answering.v2, methods=["POST"]),
+        Route(version + "/infer", answering.v2, methods=["POST"]),
+        Route("/", surface.root),
+        Route("/metrics", surface.metrics),
+        Route("/endpoints", surface.endpoints),
+        Route("/v1/models", surface.models),
+        Route("/v1/models/{name}", surface.v1_model),
+        Route("/v2", surface.server),
+        Route("/v2/health/live", surface.live),
+        Route("/v2/health/ready", surface.ready),
+        Route("/v2/models", surface.models),
+        Route(model, surface.v2_model),
+        Route(model + "/ready", surface.v2_ready),
+        Route(version, surface.v2_model),
+        Route(version + "/ready", surface.v2_ready),
+    ]
+    # Exceptions of Starlette's own (no such route, wrong method) answer in the protocols' form too.
+    handlers: Mapping[Any, Any] = {HTTPException: _http_error, RequestError: _request_error, Exception: _failed}
+    application = Starlette(routes=routes, exception_handlers=handlers)
+    application.router.redirect_slashes = False
+    return application
+
+
+class _Surface:
+    """Everything that is not a prediction."""
+
+    def __init__(self, host: Host) -> None:
+        self.host = host
+
+    async def root(self, request: Request) -> Response:
+        if "text/html" not in request.headers.get("accept", ""):
+            return _json({"status": "alive"})
+        html, policy = page.render(self.host, request.headers.get("host", ""))
+        headers = {"content-security-policy": policy, "cache-control": "no-store"}
+        return Response(html, media_type="text/html", headers=headers)
+
+    async def metrics(self, _: Request) -> Response:
+        return Response(self.host.metrics.text(), headers={"content-type": metrics.CONTENT_TYPE})
+
+    async def endpoints(self, _: Request) -> Response:
+        return _json({"endpoints": [_endpoint(status) for _, status in sorted(self.host.endpoints.items())]})
+
+    async def models(self, _: Request) -> Response:
+        return _json({"models": sorted(self.host.endpoints)})
+
+    async def v1_model(self, request: Request) -> Response:
+        name = request.path_params["name"]
+        answer.ready(self.host, name)
+        return _json({"name": name, "ready": True})
+
+    async def server(self, _: Request) -> Response:
+        return _json({"name": "orchestrator", "version": metadata.version("orchestrator"), "extensions": []})
+
+    async def live(self, _: Request) -> Response:
+        return _json({"live": True})
+
+    async def ready(self, _: Request) -> Response:
+        if self.host.is_ready:
+            return _json({"ready": True})
+        reasons = [f"{status.name}: {status.reason}" for status in self.host.endpoints.values() if status.reason]
+        return _json({"ready": False, "error": "; ".join(reasons) or "the server is loading its models"}, 503)
+
+    async def v2_model(self, request: Request) -> Response:
+        endpoint = answer.ready(self.host, request.path_params["name"])
+        version = request.path_params.get("version")
+        variant = answer.of_version(endpoint, version) if version else endpoint.main
+        return _json(_metadata(endpoint, variant))
+
+    async def v2_ready(self, request: Request) -> Response:
+        endpoint = answer.ready(self.host, request.path_params["name"])
+        if version := request.path_params.get("version"):
+            answer.of_version(endpoint, version)
+        return _json({"name": endpoint.declaration.name, "ready": True})
+
+
+def _metadata(endpoint: Hosted, variant: Variant) -> dict[str, Any]:
+    signature = variant.model.signature
+    outputs = variant.outputs or {}
+    return {
+        "name": endpoint.declaration.name,
+        "versions": list(dict.fromkeys(each.declared.version for each in endpoint.variants)),
+        "platform": variant.model.platform,
+        "inputs": [
+            {"name": column.name, "datatype": tensors.OF_COLUMN[column.type], "shape": [-1]}
+            for column in signature.inputs
+        ],
+        "outputs": [
+            {"name": name, "datatype": tensors.datatype(values), "shape": [-1, *values.shape[1:]]}
+            for name, values in outputs.items()
+        ],
+    }
+
+
+def _endpoint(status: Status) -> dict[str, Any]:
+    """An endpoint for `orc endpoints`: what is served now, and what kept a later declaration from being served."""
+    variants = status.hosted.variants if status.hosted else ()
+    return {
+        "name": status.name,
+        "ready": status.hosted is not None,
+        "reason": status.reason,
+        "attempted": status.attempted,
+        "requests": status.served,
+        "variants": [variant.declared.model_dump(mode="json") for variant in variants],
+    }
+
+
+def _json(value: Any, status: int = 200) -> Response:
+    return Response(codec.write(value), status, media_type="application/json")
+
+
+async def _http_error(request: Request, error: HTTPException) -> Response:
+    path = request.scope["path"]  # Not request.url: it parses the Host header, which may be anything.
+    message = {404: f"there is nothing at {path}", 405: f"{path} does not take {request.method}"}
+    content = codec.problem(message.get(error.status_code, error.detail))
+    return Response(content, error.status_code, dict(error.headers or {}), media_type="application/json")
+
+
+async def _request_error(_: Request, error: RequestError) -> Response:
+    return Response(codec.problem(error.message), error.status, media_type="application/json")
+
+
+async def _failed(_request: Request, _error: Exception) -> Response:
+    return Response(codec.problem("the server failed; its log says why"), 500, media_type="application/json")

@@ -1,0 +1,143 @@
+"""Endpoints as this server holds them: models in memory, the share each variant takes, and why one is not ready."""
+
+from __future__ import annotations
+
+import random
+import time
+from bisect import bisect_right
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import accumulate
+from pathlib import Path
+from typing import Any, Protocol
+
+from orchestrator.errors import OrchestratorError
+from orchestrator.model.signature import Array, Columns, Signature, columns_from_records
+from orchestrator.serving import declarations
+from orchestrator.serving.declarations import Declaration
+
+# Below this the hop to another thread (15 to 37 us) costs more than the wait it saves the others.
+SHORT_SECONDS = 0.0005
+
+
+class Model(Protocol):
+    """What a back end gives the server."""
+
+    @property
+    def signature(self) -> Signature: ...
+    @property
+    def platform(self) -> str: ...
+    @property
+    def example(self) -> Sequence[Mapping[str, Any]]: ...
+    def outputs(self, columns: Columns) -> dict[str, Array]:
+        """The named outputs for these rows; the first one is the prediction."""
+        ...
+
+
+Load = Callable[[Path, str], Model]
+
+
+@dataclass(slots=True)
+class Cost:
+    """How long a model's small requests took lately: it decides whether they are answered on the event loop."""
+
+    seconds: float = SHORT_SECONDS * 2
+
+    def observe(self, seconds: float) -> None:
+        self.seconds += (seconds - self.seconds) * 0.2
+
+    @property
+    def is_short(self) -> bool:
+        return self.seconds < SHORT_SECONDS
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """A loaded model version and the variant it answers as."""
+
+    declared: declarations.Variant
+    model: Model
+    cost: Cost = field(default_factory=Cost)
+    # What the model gave for its own example: the types and shapes in its metadata.
+    outputs: Mapping[str, Array] | None = None
+
+    @property
+    def label(self) -> str:
+        return f"{self.declared.model} version {self.declared.version}"
+
+
+@dataclass(frozen=True, slots=True)
+class Hosted:
+    """An endpoint whose models are all loaded."""
+
+    declaration: Declaration
+    variants: tuple[Variant, ...]
+    thresholds: tuple[float, ...]
+
+    def pick(self, chance: float | None = None) -> Variant:
+        """A variant, by weight; `chance` (0 to 1) takes the place of the dice."""
+        if len(self.variants) == 1:
+            return self.variants[0]
+        drawn = (random.random() if chance is None else chance) * self.thresholds[-1]  # noqa: S311  Traffic, not secrets.
+        return self.variants[min(bisect_right(self.thresholds, drawn), len(self.variants) - 1)]
+
+    def of_version(self, version: str) -> Variant | None:
+        """The variant that serves a model version, whatever its weight."""
+        return next((variant for variant in self.variants if variant.declared.version == version), None)
+
+    @property
+    def main(self) -> Variant:
+        return next(variant for variant in self.variants if variant.declared == self.declaration.main)
+
+
+@dataclass(slots=True)
+class Status:
+    """What became of a declaration. With both `hosted` and `reason`, an earlier declaration goes on being served."""
+
+    name: str
+    hosted: Hosted | None = None
+    reason: str = ""
+    attempted: str = ""  # The fingerprint of the declaration that `reason` is about.
+    in_flight: int = 0
+    served: int = 0
+    failed: int = 0
+
+
+def load(declaration: Declaration, name: str, loader: Load, previous: Hosted | None = None) -> Hosted:
+    """Load what the declaration `name` says, taking over models that `previous` has. Raises OrchestratorError."""
+    if declaration.name != name:
+        raise OrchestratorError(f"the file {name}.json declares {declaration.name!r}")
+    loaded = {(v.declared.path, v.declared.digest): v for v in previous.variants} if previous else {}
+    variants: list[Variant] = []
+    for declared in declaration.variants:
+        known = loaded.get((declared.path, declared.digest))
+        if known is not None:
+            variants.append(replace(known, declared=declared))
+            continue
+        try:
+            variant = _warm(Variant(declared, loader(Path(declared.path), declared.digest)))
+        except OrchestratorError as error:
+            label = f"{declared.model} version {declared.version}"
+            raise OrchestratorError(f"{label}: {error.message}", hint=error.hint) from error
+        variants.append(variant)
+        loaded[declared.path, declared.digest] = variant
+    weights = [variant.declared.weight for variant in variants]
+    return Hosted(declaration, tuple(variants), tuple(accumulate(weights)))
+
+
+def _warm(variant: Variant) -> Variant:
+    """Answer the model's own example: what cannot do that is not ready, and later calls find its imports done."""
+    example = list(variant.model.example)
+    if not example:
+        return variant
+    columns = columns_from_records(variant.model.signature, example)
+    try:
+        for _ in range(3):
+            began = time.perf_counter()
+            outputs = variant.model.outputs(columns)
+            seconds = time.perf_counter() - began
+    except OrchestratorError:
+        raise
+    except Exception as error:
+        raise OrchestratorError(f"the model fails on its own example: {type(error).__name__}: {error}") from error
+    return replace(variant, cost=Cost(seconds), outputs=outputs)

@@ -1,0 +1,150 @@
+"""V2 tensors and numpy arrays: datatype, shape and content agree, or the tensor is refused by its name."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from orchestrator.errors import did_you_mean
+from orchestrator.model.signature import Array, Type
+from orchestrator.serving import codec
+from orchestrator.serving.codec import RequestError
+
+_INTEGERS = {f"{sign}INT{bits}": np.dtype(f"{sign}int{bits}".lower()) for sign in ("", "U") for bits in (8, 16, 32, 64)}
+_FLOATS = {f"FP{bits}": np.dtype(f"float{bits}") for bits in (16, 32, 64)}
+# Beyond these a shape is not a table, and its product alone could keep a server busy.
+MAX_DIMENSIONS = 8
+MAX_SIZE = 2**31 - 1
+DATATYPES = ("BOOL", *_INTEGERS, *_FLOATS, "BYTES")
+
+# How a column of a signature is told in the metadata of a model; a timestamp travels as ISO 8601 text.
+OF_COLUMN: dict[Type, str] = {
+    "number": "FP64",
+    "integer": "INT64",
+    "boolean": "BOOL",
+    "string": "BYTES",
+    "timestamp": "BYTES",
+}
+
+
+class Tensor(msgspec.Struct):
+    """One input of a request as it was sent; `data` is decoded once the datatype says into what."""
+
+    name: str
+    datatype: str
+    shape: list[int]
+    data: msgspec.Raw = msgspec.Raw(b"")
+    parameters: dict[str, Any] | None = None
+
+
+_ANY = msgspec.json.Decoder(list[Any])
+_FLAT: dict[str, tuple[msgspec.json.Decoder[Any], Any]] = {
+    **dict.fromkeys(_FLOATS, (msgspec.json.Decoder(list[float | None]), list[float | None])),
+    **dict.fromkeys(_INTEGERS, (msgspec.json.Decoder(list[int | None]), list[int | None])),
+    "BOOL": (msgspec.json.Decoder(list[bool | None]), list[bool | None]),
+    "BYTES": (msgspec.json.Decoder(list[str | None]), list[str | None]),
+}
+
+
+def array(tensor: Tensor) -> Array:
+    """The tensor as a numpy array of its shape. Null stands for a missing value. Raises RequestError."""
+    if tensor.datatype not in _FLAT:
+        hint = did_you_mean(tensor.datatype, DATATYPES) or "known: " + ", ".join(DATATYPES)
+        raise RequestError(f"tensor {tensor.name!r} has an unknown datatype {tensor.datatype!r} ({hint})")
+    _check_shape(tensor)
+    if not bytes(tensor.data):
+        raise RequestError(f"tensor {tensor.name!r} has no data")
+    values = _values(tensor)
+    if len(values) != math.prod(tensor.shape):
+        wanted = math.prod(tensor.shape)
+        raise RequestError(f"tensor {tensor.name!r} has {len(values)} values, its shape {tensor.shape} takes {wanted}")
+    return _packed(tensor, values).reshape(tensor.shape)
+
+
+def output(name: str, values: Array) -> dict[str, Any]:
+    """An array as an output tensor of an answer."""
+    return {"name": name, "shape": list(values.shape), "datatype": datatype(values), "data": values.ravel().tolist()}
+
+
+def datatype(values: Array) -> str:
+    """The protocol's name for the type of an array."""
+    kind = values.dtype.kind
+    if kind == "f":
+        return f"FP{values.dtype.itemsize * 8}"
+    if kind in "iu":
+        return f"{'U' if kind == 'u' else ''}INT{values.dtype.itemsize * 8}"
+    return "BOOL" if kind == "b" else "BYTES"
+
+
+def _check_shape(tensor: Tensor) -> None:
+    if len(tensor.shape) > MAX_DIMENSIONS:
+        message = f"tensor {tensor.name!r} has {len(tensor.shape)} dimensions; at most {MAX_DIMENSIONS} are taken"
+        raise RequestError(message)
+    for size in tensor.shape:
+        if size < 0:
+            raise RequestError(f"tensor {tensor.name!r} has a negative dimension in its shape")
+        if size > MAX_SIZE:
+            raise RequestError(f"tensor {tensor.name!r} has a dimension of more than {MAX_SIZE}")
+
+
+def _values(tensor: Tensor) -> list[Any]:
+    decoder, flat = _FLAT[tensor.datatype]
+    what = f"tensor {tensor.name!r} of datatype {tensor.datatype}"
+    try:
+        values: list[Any] = codec.read(decoder, tensor.data, what)
+    except RequestError as error:
+        if len(tensor.shape) < 2:
+            raise
+        nested = _flattened(codec.read(_ANY, tensor.data, what), tensor.shape)
+        if nested is None:
+            raise RequestError(
+                f"{what}: its data is neither flat nor nested as its shape {tensor.shape} says"
+            ) from error
+        try:
+            values = msgspec.convert(nested, flat, strict=True)
+        except msgspec.ValidationError:
+            raise error from None
+    return values
+
+
+def _flattened(nested: list[Any], shape: list[int]) -> list[Any] | None:
+    """Lists within lists, one level per dimension, as one list; None when a level does not have its length."""
+    level: list[Any] = nested
+    if len(level) != shape[0]:
+        return None
+    for size in shape[1:]:
+        if any(type(inner) is not list or len(inner) != size for inner in level):
+            return None
+        level = [value for inner in level for value in inner]
+    return level
+
+
+def _packed(tensor: Tensor, values: list[Any]) -> Array:
+    if tensor.datatype in _FLOATS:
+        array = np.array(values, dtype=np.float64)
+        if tensor.datatype != "FP64" and array.size:
+            largest = np.finfo(_FLOATS[tensor.datatype]).max
+            # Kept in double precision: a client that writes FP32 and 39.1 means 39.1.
+            if (np.abs(array) > largest).any():
+                raise RequestError(f"tensor {tensor.name!r} has a number that does not fit {tensor.datatype}")
+        return array
+    if tensor.datatype in _INTEGERS:
+        return _integers(tensor, values)
+    if tensor.datatype == "BOOL" and None not in values:
+        return np.array(values, dtype=np.bool_)
+    packed = np.empty(len(values), dtype=object)
+    packed[:] = values
+    return packed
+
+
+def _integers(tensor: Tensor, values: list[Any]) -> Array:
+    limits = np.iinfo(_INTEGERS[tensor.datatype])
+    present = [value for value in values if value is not None]
+    if present and not (limits.min <= min(present) and max(present) <= limits.max):
+        raise RequestError(f"tensor {tensor.name!r} has a number that does not fit {tensor.datatype}")
+    if len(present) < len(values):
+        return np.array(values, dtype=np.float64)
+    return np.array(values, dtype=_INTEGERS[tensor.datatype])

@@ -22,9 +22,19 @@ from pathlib import Path
 
 from orchestrator.registry.audit import AuditEvent
 from orchestrator.registry.registry import Registry
-from orchestrator.registry.version import Approval, ModelVersion, Reference, RejectedError
+from orchestrator.registry.version import Approval, ModelVersion, Reference, RejectedError, check_alias, check_name
 
-__all__ = ["open", "Registry", "ModelVersion", "Approval", "AuditEvent", "Reference", "RejectedError"]
+__all__ = [
+    "open",
+    "Registry",
+    "ModelVersion",
+    "Reference",
+    "Approval",
+    "AuditEvent",
+    "RejectedError",
+    "check_name",
+    "check_alias",
+]
 
 
 def open(tracking_uri: str, *, state: Path = Path(".orc")) -> Registry:

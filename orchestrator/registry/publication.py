@@ -156,7 +156,11 @@ def _run(client: Any, wanted: Publication, at: datetime, local: Path | None) -> 
         number = experiment.experiment_id
     found = client.search_runs([number], f"tags.`{PUBLICATION}` = '{wanted.identity}'", max_results=1)
     start = round(at.timestamp() * 1000)
-    run = found[0] if found else client.create_run(number, start_time=start, tags=_tags(wanted), run_name=wanted.run)
+    run = (
+        found[0]
+        if found
+        else client.create_run(number, start_time=start, tags=_tags(wanted), run_name=wanted.run or None)
+    )
     _measure(client, run, wanted)
     return run
 
@@ -175,6 +179,8 @@ def _measure(client: Any, run: Any, wanted: Publication) -> None:
 
 def _left_behind(client: Any, wanted: Publication, made: Any) -> bool:
     """Whether this run gave the alias already and another version has taken it since: a resumed run is not news."""
+    if not wanted.run:
+        return False
     given = [e for e in _events(made) if e.action == "alias" and e.run == wanted.run and e.alias == wanted.alias]
     return bool(given) and aliases(client, wanted.name).get(wanted.alias, "") not in (
         given[-1].previous,

@@ -6,14 +6,13 @@ fate of the original when somebody writes into it. A server keeps them as artifa
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from orchestrator import digest
 from orchestrator.errors import BackendError, NotFoundError, OrchestratorError
 from orchestrator.registry import backend
 
@@ -72,7 +71,7 @@ class ArtifactShelf:
     root: Path
 
     def put(self, model: Path, kept: Kept) -> str:
-        contents(model)
+        _checked(model)
         client = backend.client(self.uri)
         client.log_artifacts(kept.run, str(model), _ARTIFACT)
         return f"{client.get_run(kept.run).info.artifact_uri.rstrip('/')}/{_ARTIFACT}"
@@ -93,15 +92,15 @@ class ArtifactShelf:
 
 def copy(model: Path, place: Path) -> None:
     """Copy the folder to `place`: verified, on the disk, and moved there in one step."""
-    wanted = contents(model)
-    if place.is_dir() and contents(place) == wanted:
+    wanted = _checked(model)
+    if place.is_dir() and digest.of(place) == wanted:
         return
     arriving = place.with_name(f".{place.name}.{os.getpid()}.new")
     shutil.rmtree(arriving, ignore_errors=True)
     try:
         arriving.parent.mkdir(parents=True, exist_ok=True)
         shutil.copytree(model, arriving)
-        if contents(arriving) != wanted:
+        if digest.of(arriving) != wanted:
             raise BackendError("model registry", f"the copy of {model} differs from it", hint="is the disk sound?")
         _settle(arriving)
         if place.exists():  # damaged, or left by something that was not us
@@ -112,19 +111,13 @@ def copy(model: Path, place: Path) -> None:
         shutil.rmtree(place.with_name(f".{place.name}.{os.getpid()}.old"), ignore_errors=True)
 
 
-def contents(folder: Path) -> Mapping[str, str]:
-    """The digest of every file of the folder, by its path in it."""
+def _checked(folder: Path) -> str:
+    """The digest of the folder; one that is not there, or empty, is no model."""
     if not folder.is_dir():
         raise NotFoundError("model folder", str(folder))
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    if not files:
+    if not digest.files(folder):
         raise OrchestratorError(f"the model folder {folder} is empty")
-    return {str(path.relative_to(folder)): _digest(path) for path in files}
-
-
-def _digest(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    return digest.of(folder)
 
 
 def _settle(folder: Path) -> None:

@@ -25,13 +25,11 @@ def main(task: program.Task) -> None:
     task.metadata("statistics", {"rows": verdict.statistics["rows"], "columns": len(verdict.statistics["columns"])})
     for anomaly in verdict.anomalies:
         task.log(f"{anomaly.severity}: {anomaly}")
-    found = f"{verdict.errors} errors, {verdict.warnings} warnings"
     if stops:
-        name = wanted.metadata.name
-        raise OrchestratorError(f"the data do not fit the schema {name!r}: {found}", hint="see the report")
-    task.log(
-        f"{verdict.statistics['rows']:,} rows fit the schema" if verdict.valid else f"going on all the same: {found}"
-    )
+        message = f"the data do not fit the schema {wanted.metadata.name!r}: {verdict.summary}"
+        raise OrchestratorError(message, hint="the report shows them beside the statistics")
+    rows = f"{verdict.statistics['rows']:,} rows"
+    task.log(f"{rows} checked: {verdict.summary or 'nothing found'}")
 
 
 def _write(path: Path, document: dict[str, Any]) -> None:

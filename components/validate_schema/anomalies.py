@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -57,6 +58,12 @@ def _anomalies(schema: Schema, check: Check, result: Mapping[str, Any]) -> list[
         new = found["details"]["mismatched"].get("unexpected", [])
         message = "the column is not in the schema"
         return [Anomaly(name, "SCHEMA_NEW_COLUMN", check.severity, message, "New column") for name in new]
+    if check.infinite:
+        if found["unexpected_count"] == check.infinite:
+            return []
+        finite = [value for value in found["partial_unexpected_list"] if math.isfinite(value)]
+        count = found["unexpected_count"] - check.infinite
+        found = {**found, "unexpected_count": count, "partial_unexpected_list": finite}
     column = schema.columns.get(check.column)
     type_, short, message = _of_column(check, column, found) if column else _of_table(check, found)
     return [Anomaly(check.column, type_, check.severity, message, short)]
@@ -90,7 +97,7 @@ def _of_column(check: Check, column: Column, found: Mapping[str, Any]) -> tuple[
             type_ = "INT_TYPE_BIG_INT" if whole else "FLOAT_TYPE_BIG_FLOAT"
             return type_, "Value too large", f"{_share(found)} above {column.max}{_examples(found)}"
         case "domain":
-            allowed = f"; at least {column.min_domain_mass:.2%} must be" if column.min_domain_mass < 1 else ""
+            allowed = f"; at least {_percent(column.min_domain_mass)} must be" if column.min_domain_mass < 1 else ""
             message = f"{_share(found)} not in the domain{_examples(found)}{allowed}"
             return "ENUM_TYPE_UNEXPECTED_STRING_VALUES", "Unexpected values", message
         case _:
@@ -109,7 +116,7 @@ def refuse_exception(check: Check, result: Mapping[str, Any]) -> None:
 
 def _presence(fraction: float, found: Mapping[str, Any]) -> tuple[str, str, str]:
     rows, missing = found["element_count"], found["unexpected_count"]
-    expected = "every row" if fraction == 1 else f"{fraction:.2%} of the rows"
+    expected = "every row" if fraction == 1 else f"{_percent(fraction)} of the rows"
     if rows == missing:
         message = f"not one of {rows:,} rows has a value, {expected} must have one"
         return "FEATURE_TYPE_NOT_PRESENT", "No values", message
@@ -119,8 +126,11 @@ def _presence(fraction: float, found: Mapping[str, Any]) -> tuple[str, str, str]
 
 def _share(found: Mapping[str, Any]) -> str:
     count, total = found["unexpected_count"], found["element_count"] - found.get("missing_count", 0)
-    share = count / total
-    return f"{count:,} of {total:,} values ({'<0.01%' if share < 0.0001 else f'{share:.2%}'}) are"
+    return f"{count:,} of {total:,} values ({_percent(count / total)}) {'is' if count == 1 else 'are'}"
+
+
+def _percent(share: float) -> str:
+    return f"{share * 100:.3g}%"
 
 
 def _examples(found: Mapping[str, Any]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pyarrow as pa
@@ -25,7 +25,10 @@ DTYPES = {
 
 @dataclass(frozen=True)
 class Check:
-    """One expectation: `rule` is the schema's rule it stands for, `found` what the column was seen to be."""
+    """One expectation: `rule` is the schema's rule it stands for, `found` what the column was seen to be.
+
+    `infinite` counts the infinities that break a bound too: they are a finding of their own, not a second one here.
+    """
 
     rule: str
     column: str
@@ -33,6 +36,7 @@ class Check:
     expectation: str
     arguments: dict[str, Any]
     found: str = ""
+    infinite: int = 0
 
 
 def plan(schema: Schema, table: pa.Table) -> list[Check]:
@@ -88,9 +92,11 @@ def _column(name: str, column: Column, table: pa.Table) -> Iterator[Check]:
         infinities = [float("inf"), float("-inf")]
         yield check("finite", "range", "ExpectColumnValuesToNotBeInSet", value_set=infinities)
     if column.min is not None:
-        yield check("min", "range", "ExpectColumnValuesToBeBetween", min_value=column.min)
+        low = check("min", "range", "ExpectColumnValuesToBeBetween", min_value=column.min)
+        yield replace(low, infinite=_count(table[name], float("-inf")))
     if column.max is not None:
-        yield check("max", "range", "ExpectColumnValuesToBeBetween", max_value=column.max)
+        high = check("max", "range", "ExpectColumnValuesToBeBetween", max_value=column.max)
+        yield replace(high, infinite=_count(table[name], float("inf")))
     if column.domain is not None:
         mostly = column.min_domain_mass
         yield check("domain", "domain", "ExpectColumnValuesToBeInSet", value_set=list(column.domain), mostly=mostly)
@@ -100,6 +106,13 @@ def _column(name: str, column: Column, table: pa.Table) -> Iterator[Check]:
 
 def _accepts(wanted: str, found: str) -> bool:
     return wanted == found or (wanted == "number" and found == "integer")
+
+
+def _count(column: Any, value: float) -> int:
+    """How often a float column holds this value."""
+    if not pa.types.is_floating(column.type):
+        return 0
+    return pc.sum(pc.equal(column, value)).as_py() or 0
 
 
 def _is_whole(column: Any) -> bool:

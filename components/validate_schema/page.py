@@ -13,9 +13,9 @@ from typing import Any
 from components.validate_schema.anomalies import Anomaly
 from components.validate_schema.schema import Schema
 
-_WIDTH, _HEIGHT = 160, 36
+_WIDTH, _HEIGHT = 140, 32
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
-_HEADINGS = ("Column", "Type", "Missing", "Distinct", "Min", "Median", "Mean", "Max", "Std", "Distribution")
+_HEADINGS = ("Column", "Type", "Distribution", "Missing", "Distinct", "Min", "Median", "Mean", "Max", "Std")
 
 
 def html(schema: Schema, statistics: Mapping[str, Any], anomalies: Sequence[Anomaly], data_docs: str) -> str:
@@ -97,11 +97,13 @@ def _row(column: Mapping[str, Any], rows: int, severity: str) -> str:
     missing = f"{column['missing']:,}"
     if column["missing"]:
         missing += f" <small>{column['missing'] / rows:.1%}</small>"
-    numbers = "".join(f"<td>{_number(column[key])}</td>" for key in ("min", "median", "mean", "max", "std"))
+    numbers = "".join(
+        f"<td>{_number(_day(column, column[key]))}</td>" for key in ("min", "median", "mean", "max", "std")
+    )
     mark = f' class="{severity}"' if severity else ""
     return (
-        f"<tr><th scope=row{mark}>{escape(column['name'])}</th><td>{column['type']}</td><td>{missing}</td>"
-        f"<td>{column['distinct']:,}</td>{numbers}<td>{_picture(column)}</td></tr>"
+        f"<tr><th scope=row{mark}>{escape(column['name'])}</th><td>{column['type']}</td><td>{_picture(column)}</td>"
+        f"<td>{missing}</td><td>{column['distinct']:,}</td>{numbers}</tr>"
     )
 
 
@@ -115,7 +117,12 @@ def _number(value: Any) -> str:
             return f"{value:.4g}" if abs(value) < 10_000 else f"{value:,.0f}" if abs(value) < 1e15 else f"{value:.3e}"
         case _:
             text = str(value)
-            return escape(text if len(text) <= 24 else text[:23] + "…")
+            return escape(text if len(text) <= 20 else text[:19] + "…")
+
+
+def _day(column: Mapping[str, Any], value: Any) -> Any:
+    """The day is enough of a timestamp for a narrow cell."""
+    return value[:10] if value and column["type"] == "timestamp" else value
 
 
 def _picture(column: Mapping[str, Any]) -> str:

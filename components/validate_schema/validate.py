@@ -33,6 +33,14 @@ class Verdict:
         return len(self.anomalies) - self.errors
 
     @property
+    def summary(self) -> str:
+        return ", ".join(
+            f"{number} {word}" if number == 1 else f"{number} {word}s"
+            for number, word in ((self.errors, "error"), (self.warnings, "warning"))
+            if number
+        )
+
+    @property
     def valid(self) -> bool:
         return not self.errors
 

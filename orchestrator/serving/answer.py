@@ -22,6 +22,9 @@ from orchestrator.serving.metrics import Timings
 from orchestrator.serving.work import SMALL_BODY, Work
 
 _log = logging.getLogger(__name__)
+# In a request it asks for a variant; in an answer it names the one that gave it.
+VARIANT_HEADER = "x-variant"
+
 Protocol = Literal["v1", "v2"]
 
 
@@ -46,10 +49,9 @@ class Answering:
         headers: dict[str, str] = {}
         try:
             endpoint = ready(self.host, name)
-            version = request.path_params.get("version")
-            variant = of_version(endpoint, version) if version else endpoint.pick()
+            variant = _chosen(endpoint, request)
             content = await self._within_limits(request, endpoint, variant, protocol)
-            headers["x-variant"] = variant.declared.name
+            headers[VARIANT_HEADER] = variant.declared.name
         except RequestError as error:
             code, content = error.status, codec.problem(error.message)
             if code == 503:
@@ -127,6 +129,20 @@ def of_version(endpoint: Hosted, version: str) -> Variant:
         message = f"model {endpoint.declaration.name!r} has no version {version!r} here (served: {served})"
         raise RequestError(message, status=404)
     return variant
+
+
+def _chosen(endpoint: Hosted, request: Request) -> Variant:
+    """The variant the client wants, by version in the path or by name in a header; otherwise one by weight."""
+    if version := request.path_params.get("version"):
+        return of_version(endpoint, version)
+    name = request.headers.get(VARIANT_HEADER)
+    if name is None:
+        return endpoint.pick()
+    for variant in endpoint.variants:
+        if variant.declared.name == name:
+            return variant
+    known = ", ".join(variant.declared.name for variant in endpoint.variants)
+    raise RequestError(f"model {endpoint.declaration.name!r} has no variant {name!r} (known: {known})")
 
 
 async def _body(request: Request, limit: int) -> bytes:

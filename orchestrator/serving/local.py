@@ -111,7 +111,7 @@ def endpoints(state: Path) -> list[EndpointStatus]:
     served = _served(server.url) if server else {}
     found: list[EndpointStatus] = []
     for name in declarations.names(state):
-        url = f"{server.url}/v1/models/{name}" if server else ""
+        url = address(server, name) if server else ""
         about = served.get(name)
         if about is not None and about["variants"]:
             main = max(about["variants"], key=lambda variant: variant["weight"])
@@ -139,13 +139,20 @@ def wait_ready(url: str, declaration: Declaration, timeout: float = READY_SECOND
         time.sleep(0.05)
 
 
-def send_example(declaration: Declaration, url: str) -> Answer:
-    """Send the first row of the endpoint's example as a real request. Raises BackendError when it is not answered."""
+def address(server: Server, name: str) -> str:
+    """The URL of an endpoint: asked, it says whether the endpoint is ready; with `:predict` appended, it predicts."""
+    return f"{server.url}/v1/models/{name}"
+
+
+def send_example(declaration: Declaration, url: str, *, variant: str = "") -> Answer:
+    """Send the first row of the endpoint's example to the server at `url`, as a real request; to `variant` if one is
+    named. Raises BackendError when it is not answered."""
     records = declaration.example.get("inputs", [])[:1]
     if not records:
         raise OrchestratorError(f"endpoint {declaration.name!r} has no example to send", hint="train the model again")
     curl = example.curl(url, declaration.name, records)
-    response = _ask(url + example.path(declaration.name), example.body(records).encode())
+    headers = {"x-variant": variant} if variant else {}
+    response = _ask(url + example.path(declaration.name), example.body(records).encode(), headers=headers)
     return Answer({"instances": records}, response, curl)
 
 
@@ -179,9 +186,11 @@ def _is_alive(server: Server) -> bool:
         return False
 
 
-def _ask(url: str, body: bytes | None = None, timeout: float = ANSWER_SECONDS) -> Any:
-    headers = {"accept": "application/json", "content-type": "application/json"}
-    message = url_requests.Request(url, body, headers)  # noqa: S310  Always http: `place` made the URL.
+def _ask(
+    url: str, body: bytes | None = None, *, headers: Mapping[str, str] | None = None, timeout: float = ANSWER_SECONDS
+) -> Any:
+    said = {"accept": "application/json", "content-type": "application/json", **(headers or {})}
+    message = url_requests.Request(url, body, said)  # noqa: S310  Always http: `place` made the URL.
     # The server is on this machine: a proxy of the environment does not lead to it.
     opener = url_requests.build_opener(url_requests.ProxyHandler({}))
     try:
@@ -189,8 +198,8 @@ def _ask(url: str, body: bytes | None = None, timeout: float = ANSWER_SECONDS) -
             return json.load(response)
     except url_errors.HTTPError as error:
         with error:
-            said = error.read(10_000).decode(errors="replace")
-        raise BackendError("model server", f"answered {error.code}: {_told(said)}") from error
+            text = error.read(10_000).decode(errors="replace")
+        raise BackendError("model server", f"answered {error.code}: {_told(text)}") from error
     except (OSError, HTTPException, ValueError) as error:
         reason = getattr(error, "reason", error)
         raise BackendError("model server", f"{url} does not answer: {reason}") from error

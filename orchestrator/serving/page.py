@@ -11,9 +11,9 @@ from html import escape
 from pathlib import Path
 
 from orchestrator.model.signature import Column
-from orchestrator.serving import example
+from orchestrator.serving import example, tensors
 from orchestrator.serving.host import Host
-from orchestrator.serving.hosted import Hosted, Status
+from orchestrator.serving.hosted import Hosted, Status, Variant
 
 _AUTHORITY = re.compile(r"[A-Za-z0-9._-]+(:[0-9]{1,5})?|\[[0-9a-fA-F:]+\](:[0-9]{1,5})?")
 _SHOWN_CATEGORIES = 6
@@ -55,7 +55,7 @@ def _article(status: Status, url: str) -> str:
     if hosted:
         if about := hosted.declaration.spec.metadata.description:
             parts.append(f"<p class='about'>{escape(about)}</p>")
-        left = _variants(hosted) + _inputs(hosted.main.model.signature.inputs)
+        left = _variants(hosted) + _inputs(hosted.main.model.signature.inputs) + _outputs(hosted.main)
         parts.append(f"<div class='columns'><div>{left}</div><div>{_trial(hosted, url)}</div></div>")
     return "".join([*parts, "</article>"])
 
@@ -81,6 +81,17 @@ def _inputs(columns: Iterable[Column]) -> str:
     return f"<section><h3>Takes</h3><table>{head}{rows}</table></section>"
 
 
+def _outputs(variant: Variant) -> str:
+    """What comes back, by its datatype in V2 answers."""
+    rows = "".join(
+        f"<tr><td><code>{escape(name)}</code></td><td>{tensors.datatype(values)}</td>"
+        f"<td>{escape(str([-1, *values.shape[1:]]))}</td></tr>"
+        for name, values in (variant.outputs or {}).items()
+    )
+    head = "<tr><th>Output</th><th>Datatype</th><th>Shape</th></tr>"
+    return f"<section><h3>Gives</h3><table>{head}{rows}</table></section>" if rows else ""
+
+
 def _kind(column: Column) -> str:
     if not column.categories:
         return column.type
@@ -92,11 +103,12 @@ def _kind(column: Column) -> str:
 def _trial(hosted: Hosted, url: str) -> str:
     name = hosted.declaration.name
     records = list(hosted.declaration.example.get("inputs") or hosted.main.model.example)[:1]
-    text = escape(json.dumps({"instances": records}, indent=2, ensure_ascii=False))
+    text = json.dumps({"instances": records}, indent=2, ensure_ascii=False)
     curl = escape(example.curl(url, name, records))
     return (
         f"<section><h3>Try it</h3><form action='{escape(example.path(name))}' method='post'>"
-        f"<textarea name='body' spellcheck='false' aria-label='Request for {escape(name)}'>{text}</textarea>"
+        f"<textarea name='body' rows='{text.count(chr(10)) + 2}' spellcheck='false' "
+        f"aria-label='Request for {escape(name)}'>{escape(text)}</textarea>"
         "<div class='actions'><button type='submit'>Send</button><span class='note soft'></span></div>"
         "<pre class='result' aria-live='polite' hidden></pre></form></section>"
         "<section><h3>In a shell <button type='button' class='quiet copy'>Copy</button></h3>"

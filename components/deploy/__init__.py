@@ -1,0 +1,1 @@
+"""Deploy an approved model version to an endpoint, prove it by a real request, or leave everything as it was."""

@@ -1,0 +1,154 @@
+"""Real models in real folders, and a real server process over each test's own state folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.linear_model import LinearRegression, LogisticRegression
+
+from orchestrator.model import fit, folder, frame, transform
+from orchestrator.model.manifest import Manifest
+from orchestrator.model.signature import Column, Signature
+from orchestrator.serving import declarations, local
+from orchestrator.serving.declarations import Declaration
+
+PENGUINS = Path(__file__).parent.parent.parent / "pipelines" / "penguins" / "data" / "penguins.csv"
+NUMBERS = ["bill_length_mm", "bill_depth_mm", "flipper_length_mm", "body_mass_g"]
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """A saved model and what must come out of it."""
+
+    path: Path
+    digest: str
+    examples: list[dict[str, Any]]
+    predictions: list[Any]
+
+
+def _save(path: Path, table: pd.DataFrame, target: str, estimator: Any, inputs: list[str]) -> Folder:
+    described, columns = frame.columns(table[inputs])
+    fitted = fit.fit(None, columns, described, target=target, scaled=True)
+    _, matrix = transform.apply(fitted, columns)
+    classes = None
+    labels: Any = table[target].to_numpy()
+    kind = "number"
+    if isinstance(estimator, LogisticRegression):
+        names = sorted(set(labels))
+        classes, kind = tuple(names), "string"
+        labels = np.array([names.index(label) for label in labels])
+    estimator.fit(matrix, labels)
+    examples = frame.records(table[inputs], described, 3)
+    manifest = Manifest(
+        flavor="sklearn",
+        algorithm="linear",
+        problem="classification" if classes else "regression",
+        signature=Signature(fitted.inputs, (Column(target, kind),), ("note",)),  # type: ignore[arg-type]
+        target=target,
+        classes=classes,
+        example=tuple(examples),
+    )
+    folder.save(path, manifest, fitted, estimator)
+    predictions = folder.load(path).predict_records(examples).values.tolist()
+    return Folder(path, folder.digest(path), examples, predictions)
+
+
+@pytest.fixture(scope="session")
+def table() -> pd.DataFrame:
+    return pd.read_csv(PENGUINS).dropna(subset=NUMBERS)
+
+
+@pytest.fixture(scope="session")
+def penguins(tmp_path_factory: pytest.TempPathFactory, table: pd.DataFrame) -> Folder:
+    """Species from measurements and two text columns; one of them may be missing."""
+    path = tmp_path_factory.mktemp("models") / "penguins"
+    return _save(path, table, "species", LogisticRegression(max_iter=500), ["island", *NUMBERS, "sex"])
+
+
+@pytest.fixture(scope="session")
+def measured(tmp_path_factory: pytest.TempPathFactory, table: pd.DataFrame) -> Folder:
+    """Species from four numbers: what fits one [rows, 4] tensor."""
+    path = tmp_path_factory.mktemp("models") / "measured"
+    return _save(path, table, "species", LogisticRegression(max_iter=500, C=0.1), NUMBERS)
+
+
+@pytest.fixture(scope="session")
+def mass(tmp_path_factory: pytest.TempPathFactory, table: pd.DataFrame) -> Folder:
+    """A regression: body mass from three numbers."""
+    path = tmp_path_factory.mktemp("models") / "mass"
+    return _save(path, table, "body_mass_g", LinearRegression(), NUMBERS[:3])
+
+
+Declare = Callable[..., Declaration]
+
+
+def declaration(name: str, *models: Folder, weights: tuple[float, ...] = (), **limits: Any) -> Declaration:
+    """A declaration as deploy makes it: one variant per model, versions counted from 1."""
+    shares = weights or (1.0,) * len(models)
+    variants = [
+        {"name": f"v{number}", "model": name, "version": str(number), "path": str(model.path), "digest": model.digest}
+        | {"weight": share}
+        for number, (model, share) in enumerate(zip(models, shares, strict=True), start=1)
+    ]
+    spec = {
+        "apiVersion": "orchestrator/v1",
+        "kind": "Endpoint",
+        "metadata": {"name": name},
+        "variants": [{"name": variant["name"], "model": name} for variant in variants],
+        "limits": limits,
+    }
+    plain = {
+        "version": 1,
+        "name": name,
+        "variants": variants,
+        "spec": spec,
+        "example": {"inputs": models[0].examples},
+        "declared_at": datetime.now(UTC).isoformat(),
+    }
+    return declarations.load(json.dumps(plain))
+
+
+@pytest.fixture(name="declaration", scope="session")
+def _declaration() -> Declare:
+    return declaration
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Iterator[Path]:
+    """A state folder; whatever server it has in the end is stopped."""
+    folder = tmp_path / "state"
+    folder.mkdir()
+    yield folder
+    for name in declarations.names(folder):
+        declarations.remove(folder, name)
+    server = local.find(folder)
+    if server is not None:
+        os.kill(server.pid, signal.SIGKILL)
+
+
+@pytest.fixture(scope="session")
+def served(tmp_path_factory: pytest.TempPathFactory, penguins: Folder, measured: Folder, mass: Folder) -> Iterator[str]:
+    """The URL of one server with three endpoints, for tests that only ask."""
+    state = tmp_path_factory.mktemp("served")
+    declared = [
+        declaration("penguins", penguins, body="100Ki"),
+        declaration("measured", measured, penguins, weights=(1, 0)),
+        declaration("mass", mass),
+    ]
+    for each in declared:
+        local.declare(state, each)
+    server = local.ensure(state)
+    for each in declared:
+        local.wait_ready(server.url, each)
+    yield server.url
+    local.stop(state)

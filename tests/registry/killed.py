@@ -1,7 +1,7 @@
 """Publishes, and is killed on the way: not a test module but a program of its own, because it forks.
 
 `killed STATE ROOT MODEL` copies the state to ROOT/commit-1, -2, ... and dies at the first, second, ... commit in it,
-until one lives to the end. `killed - ROOT MODEL SECONDS...` dies so many seconds after it began in ROOT/after-0, -1, ...
+until one lives to the end. `killed - ROOT MODEL SECONDS...` dies so many seconds after it began in ROOT/after-0, ...
 """
 
 from __future__ import annotations

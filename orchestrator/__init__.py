@@ -1,1 +1,3 @@
 """Declarative machine learning pipelines on Kubeflow Pipelines."""
+
+__version__ = "0.1.0"

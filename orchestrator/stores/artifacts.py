@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import os
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -120,7 +119,7 @@ class ArtifactStore:
         except ImportError as error:
             shutil.rmtree(folder, ignore_errors=True)
             raise BackendError("artifact store", str(error), hint="pip install 'orchestrator[remote]'") from error
-        except Exception as error:  # noqa: BLE001  Every file system of fsspec has errors of its own.
+        except Exception as error:  # Every file system of fsspec has errors of its own.
             shutil.rmtree(folder, ignore_errors=True)
             raise BackendError("artifact store", f"cannot read {uri}: {error}") from error
         return target
@@ -158,5 +157,5 @@ def _move(path: Path, target: Path) -> None:
         # The task wrote to another file system: copy beside the target, then rename.
         partial = Path(tempfile.mkdtemp(prefix="copy-", dir=target.parent)) / target.name
         shutil.copytree(path, partial) if path.is_dir() else shutil.copy2(path, partial)
-        os.rename(partial, target)
+        partial.rename(target)
         partial.parent.rmdir()

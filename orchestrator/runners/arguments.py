@@ -1,0 +1,141 @@
+"""What a run is given, typed by the pipeline's own declarations."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from orchestrator.errors import Location, PipelineError, Problem, did_you_mean
+from orchestrator.ir.spec import Dag, InputParameter, PipelineSpec
+
+_WORDS = {
+    "NUMBER_DOUBLE": "a number",
+    "NUMBER_INTEGER": "a whole number",
+    "STRING": "text",
+    "BOOLEAN": "true or false",
+    "LIST": "a list, as JSON",
+    "STRUCT": "a mapping, as JSON",
+}
+
+
+def from_text(pipeline: PipelineSpec, given: Mapping[str, str]) -> dict[str, Any]:
+    """Arguments of a command line, each read as its parameter's type. Raises PipelineError with every problem."""
+    declared = pipeline.root.input_definitions.parameters
+    artifacts = pipeline.root.input_definitions.artifacts
+    problems: list[Problem] = []
+    values: dict[str, Any] = {}
+    for name, text in given.items():
+        if name in artifacts:
+            values[name] = text
+        elif name not in declared:
+            hint = did_you_mean(name, [*declared, *artifacts])
+            problems.append(Problem(_place(name), f"the pipeline has no parameter {name!r}", hint))
+        else:
+            try:
+                values[name] = _read(text, declared[name])
+            except ValueError:
+                wanted = _WORDS.get(declared[name].parameter_type, "a value")
+                problems.append(Problem(_place(name), f"expected {wanted}, not {text!r}"))
+    if problems:
+        raise PipelineError(problems)
+    return values
+
+
+def complete(pipeline: PipelineSpec, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments with the defaults filled in, each checked. Raises PipelineError with every problem."""
+    values: dict[str, Any] = {}
+    problems: list[Problem] = []
+    for name, declared in pipeline.root.input_definitions.parameters.items():
+        if name not in given:
+            if declared.default_value is not None:
+                values[name] = cast(declared.default_value, declared.parameter_type)
+            elif not declared.is_optional:
+                hint = f"give it with --arg {name}=VALUE"
+                problems.append(Problem(_place(name), f"the parameter {name!r} has no default and no value", hint))
+            continue
+        value = cast(given[name], declared.parameter_type)
+        if not fits(value, declared.parameter_type):
+            wanted = _WORDS.get(declared.parameter_type, "a value")
+            problems.append(Problem(_place(name), f"expected {wanted}, not {value!r}"))
+        elif declared.literals and value not in declared.literals:
+            known = ", ".join(map(repr, declared.literals))
+            problems.append(Problem(_place(name), f"{value!r} is not one of {known}"))
+        values[name] = value
+    for name, artifact in pipeline.root.input_definitions.artifacts.items():
+        if name in given:
+            values[name] = given[name]
+        elif not artifact.is_optional:
+            hint = f"give its file or URI with --arg {name}=URI"
+            problems.append(Problem(_place(name), f"the pipeline needs the artifact {name!r}", hint))
+    if problems:
+        raise PipelineError(problems)
+    return values
+
+
+def uris(pipeline: PipelineSpec) -> frozenset[str]:
+    """The parameters of a pipeline that become the URI of an artifact: a relative one is a path."""
+    found: set[str] = set()
+
+    def visit(dag: Dag, origin: Mapping[str, str]) -> None:
+        for task in dag.tasks.values():
+            component = pipeline.components.get(task.component_ref.name)
+            if component is None:
+                continue
+            passed = {
+                name: origin[source.component_input_parameter]
+                for name, source in task.inputs.parameters.items()
+                if source.component_input_parameter in origin
+            }
+            if component.dag:
+                visit(component.dag, passed)
+            executor = pipeline.deployment_spec.executors.get(component.executor_label)
+            if executor and executor.importer:
+                found.add(passed.get(executor.importer.artifact_uri.runtime_parameter, ""))
+
+    if pipeline.root.dag:
+        visit(pipeline.root.dag, {name: name for name in pipeline.root.input_definitions.parameters})
+    return frozenset(found - {""})
+
+
+def cast(value: Any, kind: str) -> Any:
+    """A value as its parameter type wants it: numbers lose or gain their point; what does not fit stays as it is."""
+    if kind == "NUMBER_INTEGER" and isinstance(value, float) and value.is_integer():
+        return int(value)
+    if kind == "NUMBER_DOUBLE" and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    return value
+
+
+def fits(value: Any, kind: str) -> bool:
+    """Whether a value is of a parameter type."""
+    match kind:
+        case "NUMBER_DOUBLE":
+            return isinstance(value, float)
+        case "NUMBER_INTEGER":
+            return isinstance(value, int) and not isinstance(value, bool)
+        case "STRING":
+            return isinstance(value, str)
+        case "BOOLEAN":
+            return isinstance(value, bool)
+        case "LIST":
+            return isinstance(value, list)
+        case "STRUCT" | "TASK_FINAL_STATUS":
+            return isinstance(value, dict)
+        case _:
+            return True
+
+
+def _read(text: str, declared: InputParameter) -> Any:
+    if declared.parameter_type == "STRING":
+        return text
+    if declared.parameter_type == "BOOLEAN" and text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    value = cast(json.loads(text), declared.parameter_type)
+    if not fits(value, declared.parameter_type):
+        raise ValueError(text)
+    return value
+
+
+def _place(name: str) -> Location:
+    return Location(f"--arg {name}")

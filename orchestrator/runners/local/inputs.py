@@ -1,0 +1,196 @@
+"""What a task is given: its inputs taken from where the IR says, typed, with selectors and text filled in. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from orchestrator.errors import RunError
+from orchestrator.ir.spec import Component, Dag, InputDefinitions, Task, TaskInputParameter
+from orchestrator.runners import cel
+from orchestrator.runners.arguments import cast, fits
+from orchestrator.runners.local import placeholders
+from orchestrator.stores.artifacts import Artifact, Values
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a task can see from its place in a DAG."""
+
+    given: Values
+    """The inputs of the DAG the task is in."""
+    outputs: Mapping[str, Values]
+    """The outputs of the tasks of that DAG which ran."""
+    final_status: Callable[[str], Mapping[str, Any]]
+    """The final status of a task of that DAG."""
+    names: Mapping[str, str]
+    """Placeholders of the run."""
+
+
+class MissingInputError(Exception):
+    """A required input whose producer did not run."""
+
+
+def resolve(task: Task, component: Component, around: Surroundings) -> Values:
+    """A task's inputs. Raises MissingInputError when a producer gave nothing, RunError when a value does not fit."""
+    definitions = component.input_definitions
+    raw: dict[str, Any] = {}
+    for name, source in task.inputs.parameters.items():
+        found = _parameter(source, around)
+        if found is not _ABSENT:
+            raw[name] = _selected(source, found, name)
+    parameters = {name: placeholders.fill(value, raw, around.names) for name, value in raw.items()}
+    for name, declared in definitions.parameters.items():
+        # A value that is absent where it could have been falls back to the component's own default.
+        if parameters.get(name) is None and declared.default_value is not None:
+            parameters[name] = declared.default_value
+        elif name in task.inputs.parameters and name not in parameters and not declared.is_optional:
+            raise MissingInputError(name)
+    return Values(_typed(parameters, definitions), _artifacts(task, definitions, around))
+
+
+def items(task: Task, given: Values) -> list[Any]:
+    """The items a task iterates over. Raises RunError when they are not a list."""
+    if task.artifact_iterator:
+        return list(given.artifacts.get(task.artifact_iterator.items.input_artifact, ()))
+    if task.parameter_iterator is None:
+        raise RunError("the task has no iterator")
+    listed = task.parameter_iterator.items
+    value = json.loads(listed.raw) if listed.raw else given.parameters.get(listed.input_parameter)
+    if isinstance(value, str):
+        # KFP passes lists through text now and then: an output of type STRING that holds JSON.
+        try:
+            value = json.loads(value)
+        except json.JSONDecodeError:
+            value = None
+    if not isinstance(value, list):
+        raise RunError(f"it loops over {listed.input_parameter or listed.raw!r}, which is not a list")
+    return value
+
+
+def with_item(task: Task, given: Values, item: Any) -> Values:
+    """The inputs of one iteration."""
+    if task.artifact_iterator:
+        return Values(given.parameters, {**given.artifacts, task.artifact_iterator.item_input: (item,)})
+    assert task.parameter_iterator is not None  # noqa: S101  Callers iterate only over tasks with an iterator.
+    return Values({**given.parameters, task.parameter_iterator.item_input: item}, given.artifacts)
+
+
+def dag_outputs(dag: Dag, outputs: Mapping[str, Values]) -> Values:
+    """What a DAG gives: selected from its tasks' outputs; of alternatives, the first that ran."""
+    if dag.outputs is None:
+        return Values()
+    parameters: dict[str, Any] = {}
+    for name, parameter in dag.outputs.parameters.items():
+        chosen = (
+            parameter.value_from_oneof.parameter_selectors
+            if parameter.value_from_oneof
+            else [parameter.value_from_parameter]
+        )
+        for selector in chosen:
+            values = outputs.get(selector.producer_subtask) if selector else None
+            if selector and values and selector.output_parameter_key in values.parameters:
+                parameters[name] = values.parameters[selector.output_parameter_key]
+                break
+    artifacts: dict[str, tuple[Artifact, ...]] = {}
+    for name, artifact in dag.outputs.artifacts.items():
+        for choice in artifact.artifact_selectors:
+            values = outputs.get(choice.producer_subtask)
+            if values and choice.output_artifact_key in values.artifacts:
+                artifacts[name] = values.artifacts[choice.output_artifact_key]
+                break
+    return Values(parameters, artifacts)
+
+
+def collected(outputs: list[Values | None], component: Component) -> Values:
+    """The outputs of a loop: parameters as lists in order of the iterations, artifacts in one row."""
+    ran = [values for values in outputs if values is not None]
+    parameters = dict.fromkeys([*component.output_definitions.parameters, *(n for v in ran for n in v.parameters)])
+    artifacts = dict.fromkeys([*component.output_definitions.artifacts, *(n for v in ran for n in v.artifacts)])
+    return Values(
+        {name: [values.parameters[name] for values in ran if name in values.parameters] for name in parameters},
+        {name: tuple(each for values in ran for each in values.artifacts.get(name, ())) for name in artifacts},
+    )
+
+
+def conditional(condition: str, given: Values) -> bool:
+    """Whether a condition over a task's inputs is true. Raises RunError with text and values if it has no truth."""
+    artifacts = {
+        name: {"artifacts": [{"uri": each.uri, "name": each.name, "metadata": dict(each.metadata)} for each in listed]}
+        for name, listed in given.artifacts.items()
+    }
+    parameters = dict(given.parameters)
+    variables = {"inputs": {"parameter_values": parameters, "parameters": parameters, "artifacts": artifacts}}
+    try:
+        return cel.condition(condition, variables)
+    except cel.CelError as error:
+        shown = ", ".join(f"{name} = {json.dumps(value, default=str)[:80]}" for name, value in parameters.items())
+        raise RunError(f"the condition `{condition}` {error}" + (f" (with {shown})" if shown else "")) from error
+
+
+_ABSENT = object()
+
+
+def _parameter(source: TaskInputParameter, around: Surroundings) -> Any:
+    if source.task_output_parameter:
+        produced = around.outputs.get(source.task_output_parameter.producer_task)
+        key = source.task_output_parameter.output_parameter_key
+        return produced.parameters.get(key, _ABSENT) if produced else _ABSENT
+    if source.component_input_parameter:
+        return around.given.parameters.get(source.component_input_parameter, _ABSENT)
+    if source.task_final_status:
+        return around.final_status(source.task_final_status.producer_task)
+    value = source.runtime_value
+    if value is None:
+        return _ABSENT
+    if value.runtime_parameter:
+        return around.given.parameters.get(value.runtime_parameter, _ABSENT)
+    if value.constant_value is not None:
+        return next(iter(value.constant_value.values()))
+    return value.constant
+
+
+def _selected(source: TaskInputParameter, value: Any, name: str) -> Any:
+    if not source.parameter_expression_selector:
+        return value
+    text = value if isinstance(value, str) else json.dumps(value)
+    try:
+        return cel.evaluate(source.parameter_expression_selector, {"string_value": text})
+    except cel.CelError as error:
+        message = f"input {name!r}: the selector `{source.parameter_expression_selector}` {error}"
+        raise RunError(message) from error
+
+
+def _typed(parameters: Mapping[str, Any], definitions: InputDefinitions) -> dict[str, Any]:
+    typed: dict[str, Any] = {}
+    for name, given in parameters.items():
+        declared = definitions.parameters.get(name)
+        if declared is None or given is None:
+            typed[name] = given
+            continue
+        value = cast(given, declared.parameter_type)
+        if declared.parameter_type == "STRING" and not isinstance(value, str):
+            value = cel.text(value)
+        if not fits(value, declared.parameter_type):
+            raise RunError(f"input {name!r} wants {declared.parameter_type}, and was given {value!r:.80}")
+        typed[name] = value
+    # An optional input given nothing is absent, as KFP's executor has it.
+    return {name: value for name, value in typed.items() if value is not None}
+
+
+def _artifacts(task: Task, definitions: InputDefinitions, around: Surroundings) -> dict[str, tuple[Artifact, ...]]:
+    artifacts: dict[str, tuple[Artifact, ...]] = {}
+    for name, source in task.inputs.artifacts.items():
+        if source.task_output_artifact:
+            produced = around.outputs.get(source.task_output_artifact.producer_task)
+            found = produced.artifacts.get(source.task_output_artifact.output_artifact_key) if produced else None
+        else:
+            found = around.given.artifacts.get(source.component_input_artifact)
+        declared = definitions.artifacts.get(name)
+        if found is not None:
+            artifacts[name] = found
+        elif declared is None or not declared.is_optional:
+            raise MissingInputError(name)
+    return artifacts

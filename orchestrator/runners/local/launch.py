@@ -1,0 +1,243 @@
+"""What a container task becomes on this machine: a command line, an environment and folders. Pure but for `make`."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from orchestrator.digest import of_text
+from orchestrator.errors import RunError
+from orchestrator.ir.platform import KubernetesExecutor, OrchestratorExecutor, PlatformSpec
+from orchestrator.ir.spec import Component, Container, PipelineSpec
+from orchestrator.runners.local import placeholders, process
+from orchestrator.runners.local.outputs import Places
+from orchestrator.settings import Settings
+from orchestrator.stores.artifacts import Artifact, Values
+
+SILENT = {
+    "DO_NOT_TRACK": "true",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "GX_ANALYTICS_ENABLED": "false",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "TF_CPP_MIN_LOG_LEVEL": "2",
+}
+"""No library in a task reports usage."""
+
+_VARIABLE = re.compile(r"\$\(([A-Za-z_]\w*)\)")
+_NO_KUBERNETES = KubernetesExecutor()
+_NO_OWN = OrchestratorExecutor()
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """Everything a process needs to start."""
+
+    command: tuple[str, ...]
+    environment: Mapping[str, str]
+    folder: Path
+    places: Places
+    log: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """Where an attempt of a task lives below the run's folder."""
+
+    root: Path
+    attempt: int
+
+    @property
+    def suffix(self) -> str:
+        """Later attempts leave the earlier ones' logs alone."""
+        return f"-{self.attempt}" if self.attempt > 1 else ""
+
+    @property
+    def log(self) -> Path:
+        """What the attempt printed."""
+        return self.root / f"log{self.suffix}.txt"
+
+    @property
+    def work(self) -> Path:
+        """The attempt's working directory."""
+        return self.root / f"work{self.suffix}"
+
+    @property
+    def places(self) -> Places:
+        """Where the attempt writes its outputs."""
+        return Places(self.root / f"out{self.suffix}")
+
+    def make(self, component: Component) -> None:
+        """Make the folders, empty: what a killed attempt of the same number left is not an output."""
+        for folder in (self.work, self.places.folder):
+            if folder.exists():
+                shutil.rmtree(folder)
+        self.log.unlink(missing_ok=True)
+        (self.work / "tmp").mkdir(parents=True)
+        for kind, names in (
+            ("parameters", component.output_definitions.parameters),
+            ("artifacts", component.output_definitions.artifacts),
+        ):
+            if names:
+                (self.places.folder / kind).mkdir(parents=True, exist_ok=True)
+
+    def clean(self) -> None:
+        """Remove what a successful attempt has no more use for."""
+        shutil.rmtree(self.work, ignore_errors=True)
+        shutil.rmtree(self.places.folder, ignore_errors=True)
+
+
+def spot(state: Path, run: str, path: str, attempt: int) -> Spot:
+    """The place of an attempt; a path too long for a file name is shortened by its digest."""
+    name = path.replace("/", ".")
+    if len(name.encode()) > 120:
+        name = f"{name[:60]}.{of_text(path)[:12]}"
+    return Spot(state / "runs" / run / name, attempt)
+
+
+def platform_of(platform: PlatformSpec, label: str) -> tuple[KubernetesExecutor, OrchestratorExecutor]:
+    """What the platform document says of an executor."""
+    kubernetes, own = platform.platforms.kubernetes, platform.platforms.orchestrator
+    return (
+        kubernetes.deployment_spec.executors.get(label, _NO_KUBERNETES) if kubernetes else _NO_KUBERNETES,
+        own.deployment_spec.executors.get(label, _NO_OWN) if own else _NO_OWN,
+    )
+
+
+def prepare(
+    container: Container,
+    component: Component,
+    given: Values,
+    at: Spot,
+    *,
+    names: Mapping[str, str],
+    env: Mapping[str, str],
+) -> Launch:
+    """The launch of a container task as a process. Raises RunError when it cannot be one."""
+    executor_input = _executor_input(component, given, at.places)
+    paths = {f"inputs.{name}": str(listed[0].path) for name, listed in given.artifacts.items() if listed}
+    paths |= {f"outputs.{name}": str(at.places.artifact(name)) for name in component.output_definitions.artifacts}
+    context = placeholders.Context(executor_input, paths, names)
+    words = placeholders.command([*container.command, *container.args], context)
+    own = {each.name: placeholders.text(each.value, context) for each in container.env}
+    environment = {**env, **own, "TMPDIR": str(at.work / "tmp")}
+    environment = {name: _expanded(value, environment) for name, value in environment.items()}
+    return Launch(_command(words, container, environment), environment, at.work, at.places, at.log)
+
+
+def environment(
+    settings: Settings, code_paths: tuple[Path, ...], names: Mapping[str, str], outer: Mapping[str, str]
+) -> dict[str, str]:
+    """The environment tasks share: that of the user, without what would leak between tasks, plus our own."""
+    kept = {
+        name: value
+        for name, value in outer.items()
+        # Byte code is worth seconds per task; the rest is set anew below.
+        if name not in ("PYTHONDONTWRITEBYTECODE", "PYTHONPATH", "PYTHONHOME") and not name.startswith("ORC_")
+    }
+    search = os.pathsep.join(str(path) for path in code_paths)
+    return {
+        **kept,
+        **SILENT,
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), outer.get("PATH", os.defpath)]),
+        "PYTHONPATH": search,
+        "PYTHONUNBUFFERED": "1",
+        "MLFLOW_TRACKING_URI": settings.tracking_uri,
+        "ORC_STATE": str(settings.state),
+        "ORC_PIPELINE": names["pipeline_name"],
+        process.RUN: names["pipeline_job_name"],
+    }
+
+
+def unhonoured(pipeline: PipelineSpec, platform: PlatformSpec, outer: Mapping[str, str]) -> list[str]:
+    """What a pipeline asks for that processes on this machine do without, one phrase each."""
+    found: dict[str, set[str]] = {}
+    for label, executor in pipeline.deployment_spec.executors.items():
+        kubernetes, own = platform_of(platform, label)
+        resources = executor.container.resources if executor.container else None
+        asked = {
+            "accelerators": bool(resources and resources.accelerator),
+            "CPU and memory limits": bool(
+                resources and (resources.resource_cpu_limit or resources.resource_memory_limit)
+            ),
+            "node selectors, tolerations and affinity": bool(
+                kubernetes.node_selector or kubernetes.tolerations or kubernetes.node_affinity
+            ),
+            "spot placement": own.spot,
+            "volumes": bool(
+                kubernetes.pvc_mount
+                or kubernetes.empty_dir_mounts
+                or kubernetes.secret_as_volume
+                or kubernetes.config_map_as_volume
+                or kubernetes.generic_ephemeral_volume
+            ),
+        }
+        wanted = [key.env_var for secret in kubernetes.secret_as_env for key in secret.key_to_env]
+        wanted += [key.env_var for each in kubernetes.config_map_as_env for key in each.key_to_env]
+        for name in wanted:
+            asked[f"the environment variable {name} (set it to stand for the secret)"] = name not in outer
+        for what, is_asked in asked.items():
+            if is_asked:
+                found.setdefault(what, set()).add(label.removeprefix("exec-"))
+    return [f"{what} ({', '.join(sorted(labels))})" for what, labels in found.items()]
+
+
+def _executor_input(component: Component, given: Values, places: Places) -> dict[str, Any]:
+    outputs = component.output_definitions
+    return {
+        "inputs": {
+            "parameterValues": dict(given.parameters),
+            "artifacts": {
+                name: {"artifacts": [_runtime(each) for each in row]} for name, row in given.artifacts.items()
+            },
+        },
+        "outputs": {
+            "parameters": {name: {"outputFile": str(places.parameter(name))} for name in outputs.parameters},
+            "artifacts": {
+                name: {
+                    "artifacts": [
+                        {
+                            "name": name,
+                            "type": {"schemaTitle": declared.artifact_type.schema_title},
+                            "uri": str(places.artifact(name)),
+                            "metadata": {},
+                        }
+                    ]
+                }
+                for name, declared in outputs.artifacts.items()
+            },
+            "outputFile": str(places.executor_output),
+        },
+    }
+
+
+def _runtime(artifact: Artifact) -> dict[str, Any]:
+    return {
+        "name": artifact.name,
+        "type": {"schemaTitle": artifact.type},
+        "uri": str(artifact.path),
+        "metadata": dict(artifact.metadata),
+    }
+
+
+def _expanded(value: str, environment: Mapping[str, str]) -> str:
+    return _VARIABLE.sub(lambda match: environment.get(match[1], match[0]), value) if "$(" in value else value
+
+
+def _command(words: list[str], container: Container, environment: Mapping[str, str]) -> tuple[str, ...]:
+    # The SDK's lightweight components begin by installing kfp; here what is installed already is used.
+    if words[:2] == ["sh", "-c"] and len(words) > 4 and "pip install" in words[2]:
+        words = words[3:]
+    if not words:
+        raise RunError(f"the image {container.image!r} gives no command, and a process needs one")
+    program = words[0]
+    if program in ("python", "python3"):
+        return (sys.executable, *words[1:])
+    if shutil.which(program, path=environment.get("PATH")) is None:
+        raise RunError(f"the program {program!r} of the image {container.image!r} is not on this machine")
+    return tuple(words)

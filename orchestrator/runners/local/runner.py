@@ -1,0 +1,93 @@
+"""The local runner: KFP's driver, launcher and scheduler on one machine, as a stream of events."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from orchestrator.ir.platform import PlatformSpec
+from orchestrator.ir.spec import ComponentRef, PipelineSpec, Task
+from orchestrator.runners import arguments
+from orchestrator.runners.events import Event, RunFinished, RunStarted, Status, Warned
+from orchestrator.runners.local import graph, launch, placeholders, process
+from orchestrator.runners.local.schedule import Schedule
+from orchestrator.runners.local.work import Work
+from orchestrator.settings import Settings
+from orchestrator.stores.artifacts import ArtifactStore, Values
+from orchestrator.stores.metadata import CacheEntry
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One run to be made."""
+
+    run: str
+    pipeline: PipelineSpec
+    platform: PlatformSpec
+    arguments: Mapping[str, Any]
+    settings: Settings
+    base: Path
+    """Relative paths in the IR are resolved against this folder."""
+    code_paths: tuple[Path, ...] = ()
+    """Folders in which the packages of components are found."""
+    use_cache: bool = True
+    finished: Mapping[str, Values] = field(default_factory=dict)
+    """Outputs of tasks, by path, that a resumed run does not run again."""
+
+
+def run(
+    request: Request, cached: Callable[[str], CacheEntry | None], *, clock: Callable[[], float] = time.time
+) -> Iterator[Event]:
+    """Run a pipeline. The caller must have recorded each event before it asks for the next."""
+    tasks = graph.known(request.pipeline)
+    given = arguments.complete(request.pipeline, request.arguments)
+    yield RunStarted(request.run, request.pipeline.pipeline_info.name, given, tasks, clock())
+    missing = launch.unhonoured(request.pipeline, request.platform, os.environ)
+    if missing:
+        yield Warned("on this machine the run does without " + "; ".join(missing), clock())
+    with process.watching() as watch, contextlib.ExitStack() as stack:
+        schedule = Schedule(request, cached, watch, clock, _names(request, clock()))
+        stack.callback(schedule.kill)
+        root = _root(request, given, schedule.store)
+        yield from schedule.events(root)
+        status, reason = _outcome(root, schedule.gates)
+        yield RunFinished(request.run, status, clock(), reason, root.outputs or Values())
+
+
+def _root(request: Request, given: Mapping[str, Any], store: ArtifactStore) -> Work:
+    component = request.pipeline.root
+    parameters = {name: given[name] for name in component.input_definitions.parameters if name in given}
+    artifacts = {
+        name: (store.adopt(_located(given[name], request.base), type=declared.artifact_type.schema_title),)
+        for name, declared in component.input_definitions.artifacts.items()
+        if name in given
+    }
+    return Work((), Task(component_ref=ComponentRef(name="root")), component, given=Values(parameters, artifacts))
+
+
+def _located(uri: str, base: Path) -> str:
+    return uri if ":" in uri else str(base / uri)
+
+
+def _names(request: Request, at: float) -> Mapping[str, str]:
+    created = datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    root = str(request.settings.state / "runs" / request.run)
+    name = request.pipeline.pipeline_info.name
+    return placeholders.names(request.run, name, "", "", root=root, created=created)
+
+
+def _outcome(root: Work, gates: list[tuple[str, str]]) -> tuple[Status, str]:
+    """The run's status: that of its tasks, unless all went well and a gate did not say yes."""
+    if root.status is not Status.SUCCEEDED:
+        return root.status, f"{root.failure[0].name}: {root.failure[1]}" if root.failure else root.reason
+    for decision, status in (("undecided", Status.UNDECIDED), ("rejected", Status.REJECTED)):
+        reasons = [reason for decided, reason in gates if decided == decision]
+        if reasons:
+            return status, "; ".join(reasons)
+    return Status.SUCCEEDED, ""

@@ -1,0 +1,48 @@
+"""A task's process and the clock it runs against."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from orchestrator.runners.events import Status
+from orchestrator.runners.local.launch import Spot
+from orchestrator.runners.local.process import Process
+from orchestrator.runners.local.work import Work
+
+
+@dataclass(slots=True)
+class Running:
+    """A process that runs: when its time is over, and whether it was told to stop."""
+
+    work: Work
+    process: Process
+    spot: Spot
+    deadline: float | None = None
+    """When its timeout is over."""
+    kill_at: float | None = None
+    """When it is killed if it has not ended itself."""
+    stopped: tuple[Status, str] | None = None
+    """What it came to because it was stopped, whatever its exit code says."""
+
+    @property
+    def wakes(self) -> float | None:
+        """The next time something must be done about it."""
+        return self.kill_at if self.stopped else self.deadline
+
+    def stop(self, status: Status, reason: str, now: float, grace: float) -> None:
+        """Ask the process to end, and kill it `grace` seconds later; with no grace, at once."""
+        self.stopped = self.stopped or (status, reason)
+        if grace <= 0:
+            self.process.kill()
+            self.kill_at = None
+        elif self.kill_at is None:
+            self.process.terminate()
+            self.kill_at = now + grace
+
+    def enforce(self, now: float, grace: float) -> None:
+        """Stop the process when its time is over, kill it when its grace is."""
+        if self.stopped is None and self.deadline is not None and now >= self.deadline:
+            self.stop(Status.FAILED, f"its timeout of {self.deadline - self.work.started:.0f} s is over", now, grace)
+        elif self.kill_at is not None and now >= self.kill_at:
+            self.process.kill()
+            self.kill_at = None

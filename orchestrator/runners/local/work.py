@@ -1,0 +1,104 @@
+"""A run in progress as a tree: a Work is a task in its DAG, a group of them, a loop, or one iteration of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from orchestrator.ir.spec import Component, PipelineSpec, Task
+from orchestrator.runners.events import Status, TaskId
+from orchestrator.runners.local import graph
+from orchestrator.runners.local.graph import Segments
+from orchestrator.runners.local.inputs import Surroundings
+from orchestrator.stores.artifacts import NOTHING, Values
+
+
+@dataclass(slots=True, eq=False)
+class Work:
+    """One node of the tree; what varies while the run goes on is here and nowhere else."""
+
+    segments: Segments
+    task: Task
+    component: Component
+    parent: Work | None = None
+    status: Status = Status.PENDING
+    reason: str = ""
+    given: Values = NOTHING
+    outputs: Values | None = None
+    waiting: set[str] = field(default_factory=set)
+    """Upstream tasks that have not ended."""
+    followers: list[Work] = field(default_factory=list)
+    """The tasks beside this one that wait for it."""
+    children: dict[str, Work] = field(default_factory=dict)
+    """Of a group: its tasks. Of a loop: its iterations."""
+    unfinished: int = 0
+    """How many of the children have not ended."""
+    items: list[Any] = field(default_factory=list)
+    """Of a loop: what it iterates over; `begun` of them have started."""
+    begun: int = 0
+    is_iteration: bool = False
+    started: float = 0
+    attempt: int = 0
+    cache_key: str = ""
+    failure: tuple[TaskId, str] | None = None
+    """The first task inside that failed, and why."""
+
+    @property
+    def id(self) -> TaskId:
+        """Path and name."""
+        return graph.identity(self.segments)
+
+    @property
+    def key(self) -> str:
+        """The name in the parent's DAG."""
+        return self.segments[-1].key if self.segments else ""
+
+    @property
+    def is_loop(self) -> bool:
+        """Whether this stands for all iterations together."""
+        return not self.is_iteration and bool(self.task.parameter_iterator or self.task.artifact_iterator)
+
+    @property
+    def is_leaf(self) -> bool:
+        """Whether an executor runs here."""
+        return not self.is_loop and self.component.dag is None
+
+    @property
+    def limit(self) -> int:
+        """How many iterations of a loop run at once; 0 means all."""
+        return self.task.iterator_policy.parallelism_limit if self.task.iterator_policy else 0
+
+    def around(self, names: Mapping[str, str], run: str) -> Surroundings:
+        """What this task can see from its place."""
+        siblings = self.parent.children if self.parent else {}
+        outputs = {key: each.outputs for key, each in siblings.items() if each.outputs is not None}
+        given = self.parent.given if self.parent else NOTHING
+        return Surroundings(given, outputs, lambda task: siblings[task].final_status(run), names)
+
+    def final_status(self, run: str) -> dict[str, Any]:
+        """What a task that asks for the final status of this one is told."""
+        told = {Status.SKIPPED: Status.SUCCEEDED, Status.UNSCHEDULABLE: Status.FAILED}.get(self.status, self.status)
+        failed = self.failure
+        message = f"{failed[0].name}: {failed[1]}" if failed else self.reason
+        return {
+            "state": str(told),
+            "pipelineJobResourceName": run,
+            "pipelineTaskName": self.task.task_info.name or self.key,
+            "error": {"code": int(told is Status.FAILED), "message": message},
+        }
+
+    def fingerprint(self) -> list[Any]:
+        """What this came to, told without naming the run: equal runs, equal fingerprints."""
+        if self.children:
+            return [self.key, [each.fingerprint() for each in self.children.values()]]
+        status = Status.SUCCEEDED if self.status.good else self.status
+        outputs = self.outputs or NOTHING
+        digests = {name: [each.digest for each in listed] for name, listed in outputs.artifacts.items()}
+        return [self.key, str(status), self.reason if not self.status.good else "", self.cache_key, digests]
+
+    def executors(self, pipeline: PipelineSpec) -> list[TaskId]:
+        """The executors inside, as far as they are known before they run."""
+        if self.component.dag is None:
+            return [self.id]
+        return [graph.identity(each) for each in graph.leaves(pipeline, self.segments, self.component.dag)]

@@ -1,0 +1,268 @@
+"""Use cases of runs: start, resume and cancel one; every event is recorded before anybody sees it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import signal
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import orchestrator
+from orchestrator import ir
+from orchestrator.errors import OrchestratorError, RunError
+from orchestrator.ir.platform import PlatformSpec
+from orchestrator.ir.spec import PipelineSpec
+from orchestrator.runners import arguments, local
+from orchestrator.runners.events import (
+    Event,
+    RunFinished,
+    RunStarted,
+    Status,
+    TaskFinished,
+    TaskStarted,
+)
+from orchestrator.runners.local import process
+from orchestrator.settings import Settings
+from orchestrator.stores.artifacts import NOTHING, Artifact, Values, is_remote
+from orchestrator.stores.metadata import Metadata, RunRecord, TaskRecord
+
+if TYPE_CHECKING:
+    from orchestrator.serving.local import Answer
+
+ENDPOINT = "orchestrator.Endpoint"
+"""The artifact type of a deployed endpoint."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a run is made."""
+
+    cache: bool = True
+    run: str = ""
+    """The run's id; one is made up when it is empty."""
+    workers: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A pipeline ready to run, whatever file it came from."""
+
+    pipeline: PipelineSpec
+    platform: PlatformSpec
+    base: Path
+    code_paths: tuple[Path, ...]
+
+
+def load(file: Path) -> Loaded:
+    """A pipeline file of ours, or a compiled specification. Raises PipelineError."""
+    builtin = Path(orchestrator.__file__).resolve().parent.parent
+    if _is_ir(file):
+        pipeline, platform = ir.read(file)
+        base = file.resolve().parent
+        return Loaded(pipeline, platform, base, (base, builtin))
+    from orchestrator.pipeline import load as front
+
+    compiled = front.pipeline(file)
+    paths = dict.fromkeys([*compiled.code_paths, builtin])
+    return Loaded(compiled.spec, compiled.platform, compiled.base, tuple(paths))
+
+
+def start(file: Path, given: Mapping[str, str], settings: Settings, options: Options) -> Iterator[Event]:
+    """Run a pipeline file with arguments as text. Raises before the first event when it cannot start."""
+    loaded = load(file)
+    values = arguments.from_text(loaded.pipeline, given)
+    for name in arguments.uris(loaded.pipeline) & set(values):
+        # What is typed on a command line is meant from where it is typed, not from where the pipeline lies.
+        if isinstance(values[name], str) and not is_remote(values[name]):
+            values[name] = str(Path(values[name]).expanduser().resolve())
+    complete = arguments.complete(loaded.pipeline, values)
+    run = options.run or f"{loaded.pipeline.pipeline_info.name}-{secrets.token_hex(3)}"
+    request = local.Request(
+        run,
+        loaded.pipeline,
+        loaded.platform,
+        complete,
+        _with_workers(settings, options.workers),
+        loaded.base,
+        loaded.code_paths,
+        options.cache,
+    )
+    metadata = Metadata(settings.state / "state.db")
+    return _recorded(metadata, request, source=str(file), resumed=False)
+
+
+def resume(run: str, settings: Settings, *, workers: int | None = None) -> Iterator[Event]:
+    """Go on with a run that failed, was cancelled or was killed: what finished well is not run again."""
+    metadata = Metadata(settings.state / "state.db")
+    record = metadata.run(run)
+    if is_alive(record):
+        raise RunError(f"the run {record.id} is still going on (process {record.pid})", run=record.id)
+    if record.status in (Status.SUCCEEDED, Status.REJECTED):
+        raise RunError(f"the run {record.id} is complete: {record.status.lower()}", run=record.id)
+    process.sweep(record.id)
+    pipeline, platform = ir.load(record.ir, record.source)
+    done = {task.path: task.outputs for task in metadata.tasks(record.id) if Status(task.status).good}
+    request = local.Request(
+        record.id,
+        pipeline,
+        platform,
+        record.arguments,
+        _with_workers(settings, workers),
+        Path(record.base),
+        tuple(Path(path) for path in record.code_paths),
+        bool(record.options.get("cache", True)),
+        done,
+    )
+    return _recorded(metadata, request, source=record.source, resumed=True)
+
+
+def cancel(run: str, settings: Settings) -> str:
+    """Cancel a run from outside; says what was done."""
+    metadata = Metadata(settings.state / "state.db")
+    record = metadata.run(run)
+    if is_alive(record):
+        os.kill(record.pid, signal.SIGTERM)
+        return f"asked {record.id} to stop; its tasks have 10 s to end"
+    if record.status != Status.RUNNING:
+        return f"{record.id} has already ended: {record.status}"
+    process.sweep(record.id)
+    at = time.time()
+    metadata.finish_run(
+        record.id, status=Status.CANCELLED, reason="cancelled after its runner died", outputs=NOTHING, at=at
+    )
+    return f"{record.id} was no longer running; it is now recorded as cancelled"
+
+
+def is_alive(record: RunRecord) -> bool:
+    """Whether the process that runs it is there."""
+    return record.status == Status.RUNNING and bool(record.pid) and process.identity(record.pid) == record.pid_started
+
+
+def endpoints(run: str, settings: Settings) -> list[Artifact]:
+    """The endpoints a run deployed."""
+    tasks = Metadata(settings.state / "state.db").tasks(run)
+    made = (
+        artifact
+        for task in tasks
+        if Status(task.status).good
+        for row in task.outputs.artifacts.values()
+        for artifact in row
+    )
+    return [artifact for artifact in made if artifact.type == ENDPOINT]
+
+
+def answers(run: str, settings: Settings) -> list[Answer]:
+    """One real request to each endpoint a run deployed; an endpoint that is not served (any more) is served first."""
+    found = endpoints(run, settings)
+    if not found:
+        return []
+    from orchestrator.serving import local as serving
+
+    return [serving.answer(settings.state, artifact.path) for artifact in found]
+
+
+def _recorded(metadata: Metadata, request: local.Request, *, source: str, resumed: bool) -> Iterator[Event]:
+    pid = os.getpid()
+    if resumed:
+        metadata.restart_run(request.run, pid=pid, pid_started=process.identity(pid))
+    try:
+        for event in local.run(request, metadata.cached):
+            _record(metadata, request, event, source=source, resumed=resumed)
+            yield event
+    except (OrchestratorError, OSError, GeneratorExit) as error:
+        reason = str(error) or "the run was left"
+        with contextlib.suppress(OrchestratorError):  # The disk may be full: `resume` does not need this record.
+            metadata.finish_run(request.run, status=Status.FAILED, reason=reason, outputs=NOTHING, at=time.time())
+        raise
+    finally:
+        metadata.close()
+
+
+def _record(metadata: Metadata, request: local.Request, event: Event, *, source: str, resumed: bool) -> None:
+    match event:
+        case RunStarted() if not resumed:
+            metadata.start_run(_record_of(request, event, source), [(task.path, task.name) for task in event.tasks])
+        case TaskStarted():
+            metadata.start_task(
+                request.run,
+                event.task.path,
+                name=event.task.name,
+                inputs=event.inputs,
+                log=event.log,
+                attempt=event.attempt,
+                pid=event.pid,
+                at=event.at,
+            )
+        case TaskFinished():
+            metadata.finish_task(_task_of(request.run, event), remember=event.status is Status.SUCCEEDED)
+        case RunFinished():
+            metadata.finish_run(
+                request.run, status=event.status, reason=event.reason, outputs=event.outputs, at=event.at
+            )
+        case _:
+            pass
+
+
+def _record_of(request: local.Request, event: RunStarted, source: str) -> RunRecord:
+    pid = os.getpid()
+    return RunRecord(
+        id=request.run,
+        pipeline=event.pipeline,
+        status=Status.RUNNING,
+        reason="",
+        started=event.at,
+        finished=None,
+        arguments=event.arguments,
+        outputs=Values(),
+        ir=ir.dump(request.pipeline, request.platform),
+        source=source,
+        base=str(request.base),
+        code_paths=tuple(str(path) for path in request.code_paths),
+        options={"cache": request.use_cache, "workers": request.settings.workers},
+        pid=pid,
+        pid_started=process.identity(pid),
+    )
+
+
+def _task_of(run: str, event: TaskFinished) -> TaskRecord:
+    return TaskRecord(
+        run=run,
+        path=event.task.path,
+        name=event.task.name,
+        component=event.component,
+        status=event.status,
+        reason=event.reason,
+        attempt=0,
+        started=event.started or None,
+        finished=event.at,
+        inputs=event.inputs,
+        outputs=event.outputs,
+        cache_key=event.cache_key,
+        cached_from=event.cached_from,
+        log=event.log,
+        pid=0,
+        warnings=event.warnings,
+    )
+
+
+def _with_workers(settings: Settings, workers: int | None) -> Settings:
+    from dataclasses import replace
+
+    return replace(settings, workers=workers) if workers else settings
+
+
+def _is_ir(file: Path) -> bool:
+    """Whether a file is a compiled specification: it says `pipelineInfo` at the outermost level."""
+    try:
+        with file.open(encoding="utf-8", errors="replace") as stream:
+            head = stream.read(ir.MAX_BYTES)
+    except OSError:
+        return False  # The front end says what is wrong with it.
+    if file.suffix == ".json":
+        return '"pipelineInfo"' in head
+    return head.startswith("pipelineInfo:") or "\npipelineInfo:" in head

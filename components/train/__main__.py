@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
-
 from components.tables import dataset
 from components.train.train import Request, train
-from orchestrator import program
+from orchestrator import digest, program
 from orchestrator.model import folder
 from orchestrator.model import transform as transforms
 
@@ -22,7 +20,7 @@ def main(task: program.Task) -> None:
         hyperparameters=task.value("hyperparameters"),
         problem=task.value("problem"),
         seed=task.value("seed"),
-        digest=f"sha256:{hashlib.sha256(data.read_bytes()).hexdigest()}",
+        digest=digest.of_file(data),
     )
     trained = train(dataset.read(data).to_pandas(), request, progress=task.progress)
     for warning in trained.warnings:

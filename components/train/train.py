@@ -66,10 +66,6 @@ def train(table: pd.DataFrame, request: Request, *, progress: Callable[[int, int
     _refuse_missing(matrix, transform, algorithm)
     problem = target.problem if target else "clustering"
     estimator, warned = _fitted(request, algorithm, problem, matrix, target, progress=progress)
-    dropped = len(table) - len(rows)
-    notes = (
-        [f"dropped {dropped:,} of {len(table):,} rows: no value in the target {request.target!r}"] if dropped else []
-    )
     manifest = Manifest(
         flavor="keras" if algorithm.name == "keras" else "sklearn",
         algorithm=algorithm.name,

@@ -6,7 +6,6 @@ digest a model should have (the registry does) gives it to `load`.
 
 from __future__ import annotations
 
-import hashlib
 import platform
 import warnings
 from collections.abc import Iterator, Mapping
@@ -19,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from orchestrator import digest as digests
 from orchestrator.errors import OrchestratorError
 from orchestrator.model import manifest as manifests
 from orchestrator.model import signature as signatures
@@ -97,7 +97,7 @@ def save(path: Path, manifest: Manifest, transform: Transform, estimator: Any) -
         import joblib
 
         joblib.dump(estimator, file, compress=3)
-    files = {each.name: _sha256(each) for each in (path / TRANSFORM, file)}
+    files = {each.name: digests.of_file(each) for each in (path / TRANSFORM, file)}
     complete = replace(manifest, versions=_versions(manifest.flavor), files=files)
     (path / manifests.NAME).write_text(manifests.dump(complete), encoding="utf-8")
     return complete
@@ -114,7 +114,7 @@ def load(path: Path, digest: str | None = None) -> Model:
     for name, expected in manifest.files.items():
         if not (path / name).is_file():
             raise OrchestratorError(f"the model {path} has no file {name}")
-        if _sha256(path / name) != expected:
+        if digests.of_file(path / name) != expected:
             hint = "the folder is damaged or was changed; train the model again"
             raise OrchestratorError(f"the model {path} is not intact: {name} does not have its digest", hint=hint)
     transform = transforms.read(path / TRANSFORM)
@@ -124,13 +124,8 @@ def load(path: Path, digest: str | None = None) -> Model:
 
 
 def digest(path: Path) -> str:
-    """`sha256:...` over the names and the contents of every file in the folder."""
-    whole = hashlib.sha256()
-    for file in sorted(each for each in path.rglob("*") if not each.is_dir()):
-        if file.is_symlink():
-            raise OrchestratorError(f"{file} is a link; a model folder has none")
-        whole.update(f"{_sha256(file)}  {file.relative_to(path).as_posix()}\n".encode())
-    return f"sha256:{whole.hexdigest()}"
+    """The digest of the folder, which is what the artifact store and the registry know it by."""
+    return digests.of(path)
 
 
 def _expect(path: Path, expected: str) -> None:
@@ -196,8 +191,3 @@ def _labels(classes: tuple[Class, ...], positions: NDArray[np.int64]) -> Array:
         labels[:] = classes
         return labels[positions]
     return np.array(classes)[positions] if classes else positions.astype(np.float64)
-
-
-def _sha256(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

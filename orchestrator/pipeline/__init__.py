@@ -1,0 +1,1 @@
+"""The front end: from a pipeline file to the KFP IR."""

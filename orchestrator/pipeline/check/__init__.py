@@ -1,0 +1,14 @@
+"""Checks of a pipeline in phases: names and cycles, then types, then files. A phase reports all it finds."""
+
+from __future__ import annotations
+
+from orchestrator.errors import PipelineError
+from orchestrator.pipeline.check import names, types
+from orchestrator.pipeline.definition import Definition
+
+
+def definition(pipeline: Definition) -> None:
+    """Raises PipelineError with every problem of the first phase that has any."""
+    for phase in (names.problems, names.circles, types.problems, types.missing):
+        if problems := phase(pipeline):
+            raise PipelineError(problems)

@@ -1,0 +1,274 @@
+"""A component: what a task can be made of, whatever format its definition was written in."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field
+
+from orchestrator.pipeline.spec import EnvironmentValue, Labels, Shorthand
+from orchestrator.source import Document, Versioned
+
+PARAMETERS = {
+    "string": "STRING",
+    "integer": "NUMBER_INTEGER",
+    "number": "NUMBER_DOUBLE",
+    "boolean": "BOOLEAN",
+    "list": "LIST",
+    "struct": "STRUCT",
+    "TaskFinalStatus": "TASK_FINAL_STATUS",
+}
+ARTIFACTS = (
+    "Artifact",
+    "Dataset",
+    "Model",
+    "Metrics",
+    "ClassificationMetrics",
+    "SlicedClassificationMetrics",
+    "HTML",
+    "Markdown",
+)
+_SHOWN = {kind: name for name, kind in PARAMETERS.items()}
+_TITLED = re.compile(r"[A-Za-z][A-Za-z0-9_]*\.[A-Za-z][A-Za-z0-9_]*")
+_LIST = re.compile(r"[Ll]ist\[(.+)\]")
+
+
+@dataclass(frozen=True, slots=True)
+class Type:
+    """The type of an input or output: a parameter's (`NUMBER_DOUBLE`) or an artifact's title (`system.Dataset`)."""
+
+    name: str
+    artifact: bool = False
+    many: bool = False
+    version: str = "0.0.1"
+
+    def __str__(self) -> str:
+        shown = self.name.removeprefix("system.") if self.artifact else _SHOWN.get(self.name, self.name)
+        return f"list[{shown}]" if self.many else shown
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """What a component takes; `literals` are the only values allowed, where there are any."""
+
+    type: Type
+    optional: bool = False
+    default: Any = None
+    description: str = ""
+    literals: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """What a component gives."""
+
+    type: Type
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """A program in an image; every `{{$...}}` in its command and arguments is a KFP placeholder."""
+
+    image: str
+    command: tuple[str, ...] = ()
+    args: tuple[str, ...] = ()
+    env: Mapping[str, str] = field(default_factory=dict)
+    platform: Mapping[str, Any] = field(default_factory=dict)
+    rest: Mapping[str, Any] = field(default_factory=dict)  # Resources and the like, from a compiled component.
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """A DAG somebody else compiled: KFP IR and platform document as plain data."""
+
+    spec: Mapping[str, Any]
+    platform: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Component:
+    """A definition a task can use. `body` is a container, compiled IR, or a pipeline of ours (a `load.Definition`)."""
+
+    name: str
+    inputs: Mapping[str, Input]
+    outputs: Mapping[str, Output]
+    body: Any
+    folder: Path | None = None
+    description: str = ""
+
+
+def type_of(text: str) -> Type:
+    """The type a file names. Raises ValueError (message, hint)."""
+    if text in PARAMETERS:
+        return Type(PARAMETERS[text])
+    if match := _LIST.fullmatch(text):
+        inner = type_of(match[1])
+        return Type(inner.name, True, True, inner.version) if inner.artifact else Type("LIST")
+    if text in ARTIFACTS:
+        return Type(f"system.{text}", True)
+    if _TITLED.fullmatch(text):
+        return Type(text, True)
+    known = ", ".join((*PARAMETERS, *ARTIFACTS))
+    raise ValueError(f"unknown type {text!r}", f"known: {known}, or NAMESPACE.TITLE for an artifact of your own")
+
+
+def type_for(value: Any) -> Type | None:
+    """The parameter type of a constant; None where nothing can be told from it."""
+    match value:
+        case bool():
+            return Type("BOOLEAN")
+        case int():
+            return Type("NUMBER_INTEGER")
+        case float():
+            return Type("NUMBER_DOUBLE")
+        case str():
+            return Type("STRING")
+        case list():
+            return Type("LIST")
+        case dict():
+            return Type("STRUCT")
+    return None
+
+
+def types_of(inputs: Mapping[str, Input], outputs: Mapping[str, Output]) -> dict[str, Type]:
+    """The types of everything a component's arguments may speak of."""
+    types = {name: each.type for name, each in outputs.items()}
+    types.update({name: each.type for name, each in inputs.items()})
+    return types
+
+
+def fits(value: Any, kind: str) -> bool:
+    """Whether a constant may stand for a parameter of this type."""
+    found = type_for(value)
+    if found is None:
+        return False
+    return found.name == kind or (kind == "NUMBER_DOUBLE" and found.name == "NUMBER_INTEGER")
+
+
+def _type_name(text: str) -> str:
+    type_of(text)
+    return text
+
+
+def _names(names: dict[str, Any]) -> dict[str, Any]:
+    for name in names:
+        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_-]*", name):
+            raise ValueError(f"{name!r} is not a name", "a letter, then letters, digits, '_' and '-'")
+    return names
+
+
+TypeName = Annotated[str, AfterValidator(_type_name), Field(json_schema_extra={"examples": [*PARAMETERS, *ARTIFACTS]})]
+
+
+class InputSpec(Shorthand):
+    """An input as a component file declares it; written as one word, that is its type."""
+
+    type: TypeName
+    description: str = ""
+    default: Any = None
+    optional: bool = False
+    enum: list[str | int | float | bool] | None = None
+
+    @classmethod
+    def _short(cls) -> str:
+        return "type"
+
+
+class OutputSpec(Shorthand):
+    """An output as a component file declares it; written as one word, that is its type."""
+
+    type: TypeName
+    description: str = ""
+
+    @classmethod
+    def _short(cls) -> str:
+        return "type"
+
+
+class ContainerSpec(Document):
+    """The program of a component."""
+
+    image: str
+    command: Annotated[list[str], Field(min_length=1)]
+    args: list[str | dict[str, Any]] | None = None
+    env: dict[str, EnvironmentValue] = Field(default_factory=dict)
+    executor_input: bool = False
+
+
+class ComponentMetadata(Document):
+    """What a component is called."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$")]
+    description: str = ""
+    labels: Labels = Field(default_factory=dict)
+
+
+class ComponentSpec(Versioned):
+    """A component file."""
+
+    kind: Literal["Component"]
+    metadata: ComponentMetadata
+    inputs: Annotated[dict[str, InputSpec], AfterValidator(_names)] = Field(default_factory=dict)
+    outputs: Annotated[dict[str, OutputSpec], AfterValidator(_names)] = Field(default_factory=dict)
+    container: ContainerSpec
+
+
+def build(spec: ComponentSpec, folder: Path | None) -> Component:
+    """The component a file of ours declares. Raises ValueError (message, hint) for an argument that cannot be read."""
+    from orchestrator.pipeline import arguments
+
+    inputs = {name: _input(each) for name, each in spec.inputs.items()}
+    outputs = {name: Output(type_of(each.type), each.description) for name, each in spec.outputs.items()}
+    container = spec.container
+    if container.args is None:
+        args = arguments.convention(inputs, outputs)
+    else:
+        args = arguments.explicit(container.args, types_of(inputs, outputs))
+    if container.executor_input:
+        args = (*args, "--executor_input", "{{$}}")
+    body = Container(
+        container.image,
+        tuple(container.command),
+        tuple(args),
+        plain(container.env),
+        environment(container.env),
+    )
+    return Component(spec.metadata.name, inputs, outputs, body, folder, spec.metadata.description)
+
+
+def environment(env: Mapping[str, EnvironmentValue]) -> dict[str, Any]:
+    """The variables that come from secrets and config maps, as kfp-kubernetes writes them."""
+    platform: dict[str, list[Any]] = {}
+    for name, value in sorted(env.items()):
+        for kind, source in (("secret", value.secret), ("configMap", value.config_map)):
+            if source is None:
+                continue
+            entry = {"keyToEnv": [{f"{kind}Key": value.key, "envVar": name}], "optional": False}
+            platform.setdefault(f"{kind}AsEnv", []).append({**entry, **named(kind, source)})
+    return platform
+
+
+def named(kind: str, name: str) -> dict[str, Any]:
+    """The name of a secret or config map, in the old field and the new."""
+    return {f"{kind}Name": name, f"{kind}NameParameter": {"runtimeValue": {"constant": name}}}
+
+
+def plain(env: Mapping[str, EnvironmentValue]) -> dict[str, str]:
+    """The variables whose value stands in the file."""
+    return {name: _text(value.value) for name, value in env.items() if value.value is not None}
+
+
+def _text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _input(spec: InputSpec) -> Input:
+    kind = type_of(spec.type)
+    has_default = "default" in spec.model_fields_set and spec.default is not None
+    optional = spec.optional or has_default or kind.name == "TASK_FINAL_STATUS"
+    return Input(kind, optional, spec.default if has_default else None, spec.description, tuple(spec.enum or ()))

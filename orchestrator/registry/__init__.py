@@ -14,6 +14,9 @@ which would outlive a deleted version but cannot be written together with it.
 
 Where the order of two writes matters, a crash between them must err on the safe side: an approval is first recorded and
 then takes effect, a rejection takes effect and is then recorded; saying the same again completes either.
+
+A SQLite registry has one writer at a time, by a lock beside its file. A server has no lock to offer: two runs that
+publish the very same decision there at the same instant may make two versions of it.
 """
 
 from __future__ import annotations

@@ -111,7 +111,10 @@ def translated(uri: str) -> Iterator[None]:
     except Exception as error:
         if type(error).__module__.split(".")[0] not in ("mlflow", "sqlalchemy", "alembic", "requests", "urllib3"):
             raise
-        said = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
+        # MLflow repeats the address, and what a server's page says, in full.
+        said = _public(next((line for line in str(error).splitlines() if line.strip()), type(error).__name__))[:500]
+        if "Max retries exceeded" in said:
+            said = "the server does not answer"
         raise BackendError(SYSTEM, f"{_public(uri)}: {said}", hint=_hint(said)) from error
 
 
@@ -123,6 +126,8 @@ def missing(error: Exception) -> bool:
 def _hint(said: str) -> str:
     if "not a database" in said:
         return "the file is not an MLflow database; move it away, or set MLFLOW_TRACKING_URI to another place"
+    if "does not answer" in said:
+        return "is it running, and is MLFLOW_TRACKING_URI its address?"
     if "out-of-date" in said or "migration" in said:
         return "the database was made by another MLflow: back it up, then run `mlflow db upgrade`"
     return ""

@@ -30,9 +30,9 @@ from orchestrator.registry.version import (
 class Registry:
     """The registry at one tracking URI; MLflow is loaded at the first question that needs it."""
 
-    uri: str
+    uri: str = field(repr=False)  # it may hold a password
     file: Path | None
-    shelf: Shelf
+    shelf: Shelf = field(repr=False)
     clock: Callable[[], datetime] = field(default=lambda: datetime.now(UTC), repr=False)
 
     @classmethod
@@ -120,7 +120,7 @@ class Registry:
             alias = found.tags.get(publication.WANTED_ALIAS, "")
             current = self._aliases(client, found.name).get(alias, "0")
             if alias and int(current) < int(found.version):
-                publication.give_alias(client, event, alias)
+                publication.give_alias(client, replace(event, at=self.clock()), alias)
             return self._find(client, reference)
 
     def reject(self, ref: str, by: str, reason: str) -> ModelVersion:
@@ -164,7 +164,8 @@ class Registry:
         self._take_alias(client, event, alias)
 
     def _take_alias(self, client: Any, event: AuditEvent, alias: str) -> None:
-        publication.record(client, replace(event, action="unalias", alias=alias, previous=event.version))
+        taken = replace(event, at=self.clock(), action="unalias", alias=alias, previous=event.version)
+        publication.record(client, taken)
         client.delete_registered_model_alias(event.name, alias)
 
     def _tag(self, client: Any, event: AuditEvent, approval: Approval) -> None:

@@ -153,6 +153,12 @@ def test_what_another_tool_registered_is_pending(create: Create, models: Registr
     assert models.audit("penguins") == []
 
 
+def test_an_approval_and_the_alias_it_gives_are_told_in_order(create: Create, models: Registry) -> None:
+    create("a", approval="pending")
+    models.approve("penguins/1", by="ana", reason="good")
+    assert [event.action for event in models.audit("penguins")] == ["publish", "approve", "alias"]
+
+
 def test_the_audit_says_who_did_what_when_and_why(create: Create, models: Registry) -> None:
     create("a")
     create("b", reason="ä" * 9000)

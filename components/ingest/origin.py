@@ -70,8 +70,8 @@ def _fetched(address: str) -> bytes:
         system, path = fsspec.core.url_to_fs(address)
         raw: bytes = system.cat_file(path)
     except ImportError as error:
-        hint = "pip install 'orchestrator[remote]'; in a container, add the package to the image"
-        message = f"reading {scheme}:// needs a package that is not installed: {error}"
+        hint = "s3, gs and https come with pip install 'orchestrator[remote]'; in a container, add it to the image"
+        message = f"reading {scheme}:// needs a package that is not installed: {_first_line(error)}"
         raise BackendError(scheme, message, hint=hint) from error
     except FileNotFoundError as error:
         hint = "a task runs in a folder of its own: give an absolute path, or pass the file as source"

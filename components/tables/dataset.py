@@ -54,7 +54,7 @@ def parse(raw: bytes, name: str, reading: Reading | None = None) -> pa.Table:
         message = f"there is no format {reading.format!r}"
         raise OrchestratorError(message, hint=did_you_mean(reading.format, FORMATS))
     raw = _unpacked(raw, name)
-    if not raw.strip():
+    if not raw.removeprefix(text.BOM).strip():
         raise OrchestratorError(f"{name}: the file is empty")
     match reading.format or detect(raw, name):
         case "parquet":
@@ -124,6 +124,8 @@ def _parquet(raw: bytes, name: str) -> pa.Table:
 
 
 def _check_names(names: list[str], file: str) -> None:
+    if not names:
+        raise OrchestratorError(f"{file}: there are no columns")
     for number, column in enumerate(names, start=1):
         if not column.strip():
             hint = "pandas writes its index like this: save with to_csv(index=False)" if number == 1 else ""

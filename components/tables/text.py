@@ -17,7 +17,7 @@ from orchestrator.errors import OrchestratorError
 # Arrow infers types from the first block only, so the file is one block: a late "1.5" makes the column a float.
 _MAX_BLOCK = 1 << 30
 _DELIMITERS = ",\t;|"
-_BOM = b"\xef\xbb\xbf"
+BOM = b"\xef\xbb\xbf"
 
 
 def csv(raw: bytes, name: str, reading: Reading) -> pa.Table:
@@ -26,6 +26,9 @@ def csv(raw: bytes, name: str, reading: Reading) -> pa.Table:
     delimiter = reading.delimiter or _delimiter(raw)
     if len(delimiter) != 1:
         raise OrchestratorError(f"the delimiter is one character, not {delimiter!r}")
+    # Arrow drops the rows behind a quote that is never closed, without a word; quotes come in pairs otherwise.
+    if raw.count(b'"') % 2 and (problem := _csv_problem(raw, name, delimiter)):
+        raise problem
     # Only text has to be known before parsing: "007" read as a number has lost its zeros.
     as_text = {column: TYPES["string"] for column, kind in reading.types.items() if kind == "string"}
     try:
@@ -38,13 +41,14 @@ def csv(raw: bytes, name: str, reading: Reading) -> pa.Table:
             ),
         )
     except pa.ArrowException as error:
-        raise _csv_error(raw, name, delimiter, str(error)) from error
+        problem = _csv_problem(raw, name, delimiter) or OrchestratorError(f"{name}: not valid CSV: {error}")
+        raise problem from error
 
 
 def jsonl(raw: bytes, name: str) -> pa.Table:
     """The table in a JSON Lines file: one object per line."""
     _check_text(raw, name)
-    raw = raw.removeprefix(_BOM)
+    raw = raw.removeprefix(BOM)
     if raw.lstrip().startswith(b"["):
         hint = "turn it into JSON Lines, one object per line: jq -c '.[]'"
         raise OrchestratorError(f"{name}:1: the file is one JSON array", hint=hint)
@@ -78,8 +82,8 @@ def _check_text(raw: bytes, name: str) -> None:
         raise OrchestratorError(message, hint="save the file as UTF-8: iconv -f LATIN1 -t UTF-8") from error
 
 
-def _csv_error(raw: bytes, name: str, delimiter: str, reason: str) -> OrchestratorError:
-    lines = io.StringIO(raw.removeprefix(_BOM).decode(), newline="")
+def _csv_problem(raw: bytes, name: str, delimiter: str) -> OrchestratorError | None:
+    lines = io.StringIO(raw.removeprefix(BOM).decode(), newline="")
     rows = csv_module.reader(lines, delimiter=delimiter, strict=True)
     width = 0
     begin = 1
@@ -92,7 +96,7 @@ def _csv_error(raw: bytes, name: str, delimiter: str, reason: str) -> Orchestrat
             begin = rows.line_num + 1
     except csv_module.Error as error:
         return OrchestratorError(f"{name}:{begin}: not valid CSV: {error}", hint="is a double quote left open?")
-    return OrchestratorError(f"{name}: not valid CSV: {reason}")
+    return None
 
 
 def _cells(count: int) -> str:

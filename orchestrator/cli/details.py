@@ -1,0 +1,105 @@
+"""What is recorded of a run and of its tasks, as lines of styled text."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator, Sequence
+
+from rich.console import RenderableType
+from rich.text import Text
+
+from orchestrator.cli import live, screen, summary, wording
+from orchestrator.cli import state as states
+from orchestrator.errors import NotFoundError
+from orchestrator.stores.artifacts import Values
+from orchestrator.stores.metadata import RunRecord, TaskRecord
+
+_INDEX = re.compile(r"\[\d+\]")
+
+
+def named(tasks: Sequence[TaskRecord], name: str) -> list[TaskRecord]:
+    """The tasks with that name or path; a loop's task without an index means all its iterations."""
+    exact = [task for task in tasks if name in (task.name, task.path)]
+    found = exact or [task for task in tasks if _INDEX.sub("", task.name) == name]
+    if not found:
+        raise NotFoundError("task", name, known=[task.name for task in tasks])
+    return found
+
+
+def of_run(run: RunRecord, tasks: Sequence[TaskRecord], *, status: str) -> Iterator[RenderableType]:
+    """A run from its parameters to its artifacts."""
+    state = states.recorded(run, tasks)
+    unicode = screen.is_unicode()
+    facts = [
+        ("status", f"{wording.mark(status, unicode=unicode)} {wording.look(status).words}"),
+        ("started", wording.moment(run.started)),
+        ("took", wording.between(run.started, run.finished, time.time()) if run.finished else ""),
+        ("file", run.source),
+    ]
+    yield Text.assemble((run.pipeline, "bold"), (f"  run {run.id}", "dim"))
+    for name, text in facts:
+        if text:
+            style = wording.look(status).colour if name == "status" else ""
+            yield Text.assemble((f"  {name:<9}", "dim"), (text, style))
+    yield from summary.section("parameters", [(name, wording.value(each)) for name, each in run.arguments.items()])
+    if tasks:
+        yield Text()
+        yield Text("tasks", "bold")
+        yield live.rows(states.groups(state.tasks.values()), now=time.time(), unicode=unicode)
+    yield from summary.findings(state)
+    yield from summary.section("outputs of tasks", _made(tasks))
+    if tasks:
+        yield Text()
+        yield Text(f"orc show {run.id} TASK tells what a task was given; orc logs {run.id} TASK what it said", "dim")
+
+
+def _made(tasks: Sequence[TaskRecord]) -> list[tuple[str, str]]:
+    rows = []
+    for task in tasks:
+        rows += [(f"{task.name}.{name}", text) for name, text in _values(task.outputs)]
+    return rows
+
+
+def _values(values: Values) -> list[tuple[str, str]]:
+    rows = [(name, wording.value(each)) for name, each in values.parameters.items()]
+    for name, listed in values.artifacts.items():
+        for artifact in listed:
+            about = f"{wording.kind(artifact.type)}, {wording.size(artifact.size)}"
+            rows.append((name, f"{summary.place(artifact.uri)}  ({about})"))
+    return rows
+
+
+def of_tasks(tasks: Sequence[TaskRecord]) -> Iterator[RenderableType]:
+    """Everything about some tasks."""
+    for index, task in enumerate(tasks):
+        if index:
+            yield Text()
+        yield from _of_task(task)
+
+
+def _of_task(task: TaskRecord) -> Iterator[RenderableType]:
+    look = wording.look(task.status)
+    yield Text.assemble((task.name, "bold"), (f"  run {task.run}", "dim"))
+    facts = [
+        ("status", f"{wording.mark(task.status, unicode=screen.is_unicode())} {look.words}"),
+        ("reason", wording.one_line(task.reason)),
+        ("component", task.component),
+        ("path", task.path if task.path != task.name else ""),
+        ("started", wording.moment(task.started)),
+        ("took", wording.between(task.started, task.finished, time.time())),
+        ("attempts", str(task.attempt) if task.attempt > 1 else ""),
+        ("cached", f"from run {task.cached_from.partition('/')[0]}" if task.cached_from else ""),
+        ("cache key", task.cache_key),
+        ("log", task.log),
+    ]
+    for name, text in facts:
+        if text:
+            yield Text.assemble((f"  {name:<10}", "dim"), (text, look.colour if name == "status" else ""))
+    yield from (Text(f"  warning: {wording.one_line(text)}", "yellow") for text in task.warnings)
+    yield from summary.section("inputs", _values(task.inputs))
+    yield from summary.section("outputs", _values(task.outputs))
+    for listed in task.outputs.artifacts.values():
+        for artifact in listed:
+            numbers = [(name, wording.value(each)) for name, each in artifact.metadata.items()]
+            yield from summary.section(f"in {artifact.name}", numbers)

@@ -1,0 +1,93 @@
+"""`orc serve` and `orc endpoints`: the model server of this machine."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Annotated
+
+import typer
+
+from orchestrator.cli import extras, manual, options, screen
+from orchestrator.errors import OrchestratorError
+
+app = typer.Typer(help="List and stop the endpoints of this machine.", rich_markup_mode=None, cls=manual.Group)
+
+
+def serve(
+    host: Annotated[str | None, typer.Option("--host", help="The address to listen on.", show_default=False)] = None,
+    port: Annotated[
+        int | None,
+        typer.Option("--port", min=0, max=65535, help="The port; by default the first free one.", show_default=False),
+    ] = None,
+) -> None:
+    """Serve the declared endpoints in the foreground, until Ctrl-C."""
+    settings = options.read()
+    with extras.needed("serve"):
+        from orchestrator.serving import server
+
+    server.serve(settings.state, host or settings.host, port)
+
+
+@app.callback(invoke_without_command=True)
+def _root(context: typer.Context, format: options.Listing = options.Format.TEXT) -> None:
+    if context.invoked_subcommand is None:
+        listing(format)
+
+
+@app.command("list", cls=manual.Command)
+def listing(format: options.Listing = options.Format.TEXT) -> None:
+    """List the endpoints, what they serve and where."""
+    from orchestrator.cli import machine
+
+    settings = options.read()
+    with extras.needed("serve"):
+        from orchestrator.serving import local
+
+    found = local.endpoints(settings.state)
+    if format is options.Format.JSON:
+        typer.echo(machine.text([dataclasses.asdict(each) for each in found]))
+        return
+    if not found:
+        typer.echo("no endpoints; the component `deploy` declares one")
+        return
+    columns = [screen.Column(name) for name in ("endpoint", "state", "model", "version")]
+    rows = [
+        [each.name, "ready" if each.ready else "not ready", each.model, each.version, each.url or "-", each.reason]
+        for each in found
+    ]
+    screen.table(
+        [*columns, screen.Column("url", grows=True), screen.Column("note", grows=True)],
+        rows,
+        styles=["green" if each.ready else "yellow" for each in found],
+        styled=1,
+    )
+
+
+def _complete(incomplete: str) -> list[str]:
+    try:
+        names = [path.stem for path in (options.read().state / "endpoints").glob("[!.]*.json")]
+    except (OrchestratorError, OSError):
+        return []
+    return [name for name in sorted(names) if name.startswith(incomplete)]
+
+
+@app.command(cls=manual.Command)
+def stop(
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="The endpoint.", autocompletion=_complete, show_default=False)
+    ] = "",
+    everything: Annotated[bool, typer.Option("--all", help="Every endpoint, and the server.")] = False,
+) -> None:
+    """Stop an endpoint. Its model version stays in the registry."""
+    if bool(name) == everything:
+        raise typer.BadParameter("give the NAME of an endpoint, or --all", param_hint="NAME")
+    settings = options.read()
+    with extras.needed("serve"):
+        from orchestrator.serving import local
+
+    names = [each.name for each in local.endpoints(settings.state)] if everything else [name]
+    for each in names:
+        local.remove(settings.state, each)
+        typer.echo(f"stopped {each}")
+    if everything and local.stop(settings.state):
+        typer.echo("stopped the server")

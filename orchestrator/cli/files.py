@@ -1,0 +1,127 @@
+"""`orc validate`, `compile`, `graph`, `schema`, `init`, `version`: everything about files, nothing that runs."""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from orchestrator.errors import BackendError, OrchestratorError, PipelineError
+
+_File = Annotated[Path, typer.Argument(metavar="FILE", help="A pipeline file.")]
+_Output = Annotated[
+    Path | None,
+    typer.Option("--output", "-o", metavar="OUT", help="Write here instead of printing.", show_default=False),
+]
+
+
+class Picture(StrEnum):
+    """The kinds of picture of a pipeline."""
+
+    TEXT = "text"
+    SVG = "svg"
+    HTML = "html"
+
+
+class Kind(StrEnum):
+    """The kinds of file that have a JSON Schema."""
+
+    PIPELINE = "pipeline"
+    COMPONENT = "component"
+    ENDPOINT = "endpoint"
+    SCHEMA = "schema"
+
+
+def compile(file: _File, output: _Output = None) -> None:
+    """Compile a pipeline file to the IR of Kubeflow Pipelines."""
+    from orchestrator import ir
+    from orchestrator.pipeline import load
+
+    compiled = load.pipeline(file)
+    _give(ir.dump(compiled.spec, compiled.platform), output)
+
+
+def validate(
+    files: Annotated[list[Path], typer.Argument(help="Pipeline files.", metavar="FILE...", show_default=False)],
+) -> None:
+    """Check pipeline files with everything they name, and report every problem."""
+    from orchestrator.cli import check
+
+    problems = []
+    for file in files:
+        try:
+            said = check.file(file)
+        except PipelineError as error:
+            problems += error.problems
+        else:
+            typer.echo(f"{file}: {said}")
+    if problems:
+        raise PipelineError(problems)
+
+
+def graph(
+    file: _File,
+    format: Annotated[
+        Picture | None,
+        typer.Option("--format", help="Default: by the ending of OUT, else text.", show_default=False),
+    ] = None,
+    output: _Output = None,
+) -> None:
+    """Draw the tasks of a pipeline and what flows between them."""
+    from orchestrator.pipeline import load, picture
+
+    chosen = format or _by_ending(output)
+    draw = {Picture.TEXT: picture.text, Picture.SVG: picture.svg, Picture.HTML: picture.html}[chosen]
+    _give(draw(load.pipeline(file)), output)
+
+
+def schema(
+    kind: Annotated[Kind, typer.Argument(help="Which file.", metavar="KIND", show_default=False)],
+) -> None:
+    """Print the JSON Schema of a kind of file, for editors: pipeline, component, endpoint or schema."""
+    from orchestrator.cli import schemas
+
+    _give(schemas.text(kind), None)
+
+
+def init(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="The folder; made if it is not there.")] = Path(),
+) -> None:
+    """Start a new project: a pipeline and a component of your own that run at once."""
+    from orchestrator.cli import project
+
+    for file in project.write(folder):
+        typer.echo(f"wrote {file}")
+    go = "" if folder.resolve() == Path.cwd() else f"cd {folder} && "
+    typer.echo(f"\nnow: {go}orc run pipeline.yaml")
+
+
+def version() -> None:
+    """Show the version."""
+    import platform
+    from importlib import metadata
+
+    try:
+        ours = metadata.version("orchestrator")
+    except metadata.PackageNotFoundError as error:
+        raise OrchestratorError("orchestrator is not installed as a package", hint="pip install -e .") from error
+    typer.echo(f"orc {ours} (Python {platform.python_version()}, {sys.platform})")
+
+
+def _by_ending(output: Path | None) -> Picture:
+    endings = {".svg": Picture.SVG, ".html": Picture.HTML, ".htm": Picture.HTML}
+    return endings.get(output.suffix.lower(), Picture.TEXT) if output else Picture.TEXT
+
+
+def _give(text: str, output: Path | None) -> None:
+    text = text if text.endswith("\n") else text + "\n"
+    if output is None:
+        sys.stdout.write(text)
+        return
+    try:
+        output.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise BackendError("file", f"{output}: {error.strerror}") from error

@@ -1,0 +1,108 @@
+"""`orc runs`, `show`, `logs`: what ran, what came of it, what it said."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from orchestrator.cli import options, screen
+from orchestrator.errors import NotFoundError
+
+if TYPE_CHECKING:
+    from orchestrator.stores.metadata import Metadata, RunRecord
+
+
+def runs(
+    limit: Annotated[int, typer.Option("--limit", "-n", metavar="N", min=1, help="How many, newest first.")] = 20,
+    format: options.Listing = options.Format.TEXT,
+) -> None:
+    """List the latest runs."""
+    from orchestrator.cli import machine, wording
+
+    settings = options.read()
+    metadata = recorded(settings.state)
+    listed = [(run, _status(run)) for run in metadata.runs(limit)] if metadata else []
+    if format is options.Format.JSON:
+        typer.echo(machine.text([machine.run(run, status) for run, status in listed]))
+        return
+    if not listed:
+        typer.echo(f"no runs in {settings.state} yet; orc run FILE starts one")
+        return
+    now = time.time()
+    columns = [
+        screen.Column("run"),
+        screen.Column("pipeline"),
+        screen.Column("status"),
+        screen.Column("started"),
+        screen.Column("took", right=True),
+    ]
+    rows, styles = [], []
+    for run, status in listed:
+        look = wording.look(status)
+        mark = wording.mark(status, unicode=screen.is_unicode())
+        ended = run.finished or (None if status == "RUNNING" else run.started)
+        took = wording.between(run.started, ended, now) if run.finished or status == "RUNNING" else ""
+        rows.append([run.id, run.pipeline, f"{mark} {look.words}", wording.moment(run.started), took])
+        styles.append(look.colour)
+    screen.table(columns, rows, styles=styles, styled=2)
+
+
+def show(run: options.Run = "last", task: options.Task = "", format: options.Listing = options.Format.TEXT) -> None:
+    """Show a run: its tasks, what came of them and where it is; with TASK, everything about that one."""
+    from orchestrator.cli import details, machine
+
+    metadata = _needed(options.read().state, run)
+    record = metadata.run(run)
+    tasks = metadata.tasks(record.id)
+    chosen = details.named(tasks, task) if task else tasks
+    if format is options.Format.JSON:
+        told = {**machine.run(record, _status(record)), "tasks": [machine.task(each) for each in chosen]}
+        typer.echo(machine.text(told))
+        return
+    console = screen.console()
+    lines = details.of_tasks(chosen) if task else details.of_run(record, tasks, status=_status(record))
+    for line in lines:
+        console.print(line)
+
+
+def logs(
+    run: options.Run = "last",
+    task: options.Task = "",
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the run ends.")] = False,
+) -> None:
+    """Print what the tasks of a run wrote."""
+    from orchestrator.cli import log
+
+    metadata = _needed(options.read().state, run)
+    record = metadata.run(run)
+    if follow:
+        log.follow(metadata, record.id, task, is_over=lambda: _status(metadata.run(record.id)) != "RUNNING")
+    else:
+        log.show(metadata, record.id, task)
+
+
+def recorded(state: Path) -> Metadata | None:
+    """The record of runs, where there is one: looking at it never creates it."""
+    from orchestrator.stores import metadata
+
+    file = state / "state.db"
+    return metadata.Metadata(file) if file.is_file() else None
+
+
+def _needed(state: Path, run: str) -> Metadata:
+    metadata = recorded(state)
+    if metadata is None:
+        raise NotFoundError("run", run, hint=f"there are no runs in {state} yet; ORC_STATE names another folder")
+    return metadata
+
+
+def _status(record: RunRecord) -> str:
+    """The status as recorded, unless the process that would have changed it is gone."""
+    if record.status != "RUNNING":
+        return record.status
+    from orchestrator import runs
+
+    return record.status if runs.is_alive(record) else "INTERRUPTED"

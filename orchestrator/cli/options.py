@@ -1,0 +1,63 @@
+"""What several commands take: a run, a task, a format; and their completion in the shell."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from orchestrator import settings
+from orchestrator.errors import OrchestratorError
+from orchestrator.settings import Settings
+
+
+class Format(StrEnum):
+    """How a listing is printed."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+def read() -> Settings:
+    """The settings of this process."""
+    return settings.read(os.environ, Path.cwd())
+
+
+def _complete_run(incomplete: str) -> list[tuple[str, str]]:
+    # Completion must never print: whatever is wrong, there is nothing to offer.
+    with contextlib.suppress(OrchestratorError, OSError):
+        from orchestrator.cli import history, wording
+
+        if metadata := history.recorded(read().state):
+            listed = [(run.id, f"{run.pipeline}, {wording.look(run.status).words}") for run in metadata.runs(50)]
+            offered = [("last", "the latest run"), *listed] if listed else []
+            return [each for each in offered if each[0].startswith(incomplete)]
+    return []
+
+
+def _complete_task(context: typer.Context, incomplete: str) -> list[str]:
+    with contextlib.suppress(OrchestratorError, OSError):
+        from orchestrator.cli import history
+
+        if metadata := history.recorded(read().state):
+            run = metadata.run(context.params.get("run") or "last")
+            return sorted({task.name for task in metadata.tasks(run.id) if task.name.startswith(incomplete)})
+    return []
+
+
+Run = Annotated[
+    str,
+    typer.Argument(metavar="RUN", help="A run: its id, the beginning of it, or `last`.", autocompletion=_complete_run),
+]
+Task = Annotated[
+    str, typer.Argument(metavar="TASK", help="One task of it.", autocompletion=_complete_task, show_default=False)
+]
+Listing = Annotated[Format, typer.Option("--format", help="`json` is for machines.")]
+Workers = Annotated[
+    int | None,
+    typer.Option("--workers", metavar="N", min=1, max=1024, help="How many tasks run at once.", show_default=False),
+]

@@ -1,0 +1,90 @@
+"""`orc run`, `resume`, `cancel`: start a run, watch it, end it."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from orchestrator.cli import options, screen
+from orchestrator.errors import OrchestratorError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from orchestrator.runners.events import Event
+    from orchestrator.settings import Settings
+
+
+class View(StrEnum):
+    """How a run is shown while it goes on."""
+
+    LIVE = "live"
+    PLAIN = "plain"
+    JSON = "json"
+
+
+_View = Annotated[
+    View | None,
+    typer.Option(
+        "--format", help="`json` prints one event a line. Default: live in a terminal, else plain.", show_default=False
+    ),
+]
+
+
+def run(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A pipeline file, or one compiled to IR.")],
+    arg: Annotated[
+        list[str] | None,
+        typer.Option("--arg", "-a", metavar="NAME=VALUE", help="A parameter's value; may be given again."),
+    ] = None,
+    no_cache: Annotated[bool, typer.Option("--no-cache", help="Run every task, whatever earlier runs made.")] = False,
+    workers: options.Workers = None,
+    format: _View = None,
+) -> None:
+    """Run a pipeline and watch it.
+
+    Exit code 0: it succeeded, or its gate said no. 3: it failed. 130: it was cancelled.
+    """
+    from orchestrator import runs
+
+    given = _given(arg or [])
+    settings = options.read()
+    events = runs.start(file, given, settings, runs.Options(cache=not no_cache, workers=workers))
+    raise typer.Exit(_watch(events, format, settings))
+
+
+def resume(run: options.Run = "last", workers: options.Workers = None, format: _View = None) -> None:
+    """Go on with a run that failed, was cancelled or was killed; what finished is not run again."""
+    from orchestrator import runs
+
+    settings = options.read()
+    raise typer.Exit(_watch(runs.resume(run, settings, workers=workers), format, settings))
+
+
+def cancel(run: options.Run = "last") -> None:
+    """Cancel a run that goes on, in whichever terminal it was started."""
+    from orchestrator import runs
+
+    typer.echo(runs.cancel(run, options.read()))
+
+
+def _given(pairs: list[str]) -> dict[str, str]:
+    given: dict[str, str] = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name:
+            raise OrchestratorError(f"--arg {pair!r} is not NAME=VALUE", hint="for instance: --arg min_f1=0.9")
+        if name in given:
+            raise OrchestratorError(f"--arg {name} is given twice")
+        given[name] = value
+    return given
+
+
+def _watch(events: Iterator[Event], format: View | None, settings: Settings) -> int:
+    from orchestrator.cli import watch
+
+    chosen = format or (View.LIVE if screen.is_terminal() else View.PLAIN)
+    return watch.watch(events, watch.VIEWS[chosen](), settings)

@@ -1,0 +1,132 @@
+"""What there is to say about a run when it is over: as lines of styled text."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.text import Text
+
+from orchestrator.cli import wording
+from orchestrator.cli.state import REPORT, RunState, TaskState, decisions
+from orchestrator.runners.events import Status
+
+if TYPE_CHECKING:
+    from orchestrator.runs import Answer
+
+_TAIL = 8
+_VERDICTS = {"published": "green", "rejected": "yellow", "undecided": "red"}
+
+
+def lines(state: RunState, *, unicode: bool = True) -> Iterator[Text]:
+    """The end of a run: how it went, what came of it, where to look, and what to type next."""
+    yield _headline(state, unicode=unicode)
+    yield from findings(state)
+    if state.status in (Status.FAILED, Status.CANCELLED):
+        yield from section("go on", [("orc resume " + shlex.quote(state.run), "what finished is not run again")])
+
+
+def findings(state: RunState) -> Iterator[Text]:
+    """What gates decided, what failed and why, what the run gives, and where its reports are."""
+    yield from _gates(state)
+    yield from _failures(state)
+    yield from _outputs(state)
+    yield from section("reports", [(task.id.name, place(each.uri)) for task, each in _html(state)])
+
+
+def _headline(state: RunState, *, unicode: bool) -> Text:
+    look = wording.look(state.status)
+    mark = wording.mark(state.status, unicode=unicode)
+    line = Text.assemble((f"{mark} {state.pipeline}: {look.words}", f"bold {look.colour}"))
+    if state.started and state.finished:
+        line.append(f" in {wording.duration(state.finished - state.started)}")
+    told = [
+        f"{len(state.with_status(status))} {wording.look(status).words}"
+        for status in wording.LOOKS
+        if state.with_status(status)
+    ]
+    line.append(f"  {', '.join(told)}" if told else "", "dim")
+    gated = any(task.note and task.note in state.reason for task in state.tasks.values())
+    if state.reason and not gated:
+        line.append(f"\n  {wording.one_line(state.reason)}")
+    return line
+
+
+def _gates(state: RunState) -> Iterator[Text]:
+    for task in state.tasks.values():
+        for word, sentence in decisions(task.outputs):
+            style = _VERDICTS.get(word, "bold")
+            yield Text.assemble("  ", (f"{task.id.name}: ", "bold"), (wording.one_line(sentence), style))
+
+
+def _failures(state: RunState) -> Iterator[Text]:
+    for task in state.with_status(Status.FAILED):
+        tried = f" after {task.attempt} attempts" if task.attempt > 1 else ""
+        reason = wording.one_line(task.note) or "it gave no reason"
+        yield Text()
+        yield Text.assemble((f"{task.id.name} failed{tried}: ", "bold red"), (reason, "red"))
+        yield from (Text(f"  | {line}", "dim") for line in tail(task.log, without=reason))
+        if task.log:
+            yield Text.assemble(("  log   ", "dim"), task.log)
+            yield Text.assemble(("  read  ", "dim"), f"orc logs {state.run} {shlex.quote(task.id.name)}")
+
+
+def _outputs(state: RunState) -> Iterator[Text]:
+    rows = [(name, wording.value(given)) for name, given in state.outputs.parameters.items()]
+    for name, listed in state.outputs.artifacts.items():
+        rows += [(name, place(artifact.uri)) for artifact in listed]
+    yield from section("outputs", rows)
+
+
+def _html(state: RunState) -> Iterator[tuple[TaskState, Any]]:
+    for task in state.tasks.values():
+        for artifact in task.artifacts(REPORT):
+            yield task, artifact
+
+
+def section(title: str, rows: list[tuple[str, str]]) -> Iterator[Text]:
+    """A titled list of names and values; nothing when it is empty."""
+    if not rows:
+        return
+    width = max(len(name) for name, _ in rows)
+    yield Text()
+    yield Text(title, "bold")
+    for name, value in rows:
+        yield Text.assemble(f"  {wording.printable(name).ljust(width)}  ", (wording.printable(value), "cyan"))
+
+
+def answer(given: Answer) -> Iterator[Text]:
+    """A request that an endpoint answered, and how to send it again."""
+    rows = [("url", given.url), ("sent", wording.value(given.request)), ("answer", wording.value(given.response))]
+    yield from section(f"endpoint {given.endpoint}", rows)
+    yield Text()
+    yield Text("ask it again", "bold")
+    yield Text(f"  {given.curl}")
+    yield Text()
+    yield Text("stop it", "bold")
+    yield Text(f"  {given.stop}")
+
+
+def tail(log: str, *, without: str = "", count: int = _TAIL) -> list[str]:
+    """The last lines of a log, without the progress it reports; nothing when they only repeat the reason."""
+    if not log:
+        return []
+    try:
+        with Path(log).open("rb") as file:
+            file.seek(max(0, file.seek(0, 2) - 16_384))
+            text = file.read().decode("utf-8", "replace")
+    except OSError:
+        return []
+    said = [wording.printable(line) for line in text.splitlines() if line.strip() and not line.startswith("::progress")]
+    if len(said) == 1 and without and without in said[0]:
+        return []
+    return said[-count:]
+
+
+def place(uri: str) -> str:
+    """A `file:` URI as a path that can be copied, any other URI as it is."""
+    from orchestrator.stores import artifacts
+
+    return uri if artifacts.is_remote(uri) else str(artifacts.local_path(uri))

@@ -1,0 +1,133 @@
+"""Follow a run to its end: a view is shown every event and told the end, and what was deployed is asked something."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from typing import Protocol
+
+from orchestrator import runs
+from orchestrator.cli import live, machine, plain, screen, summary
+from orchestrator.cli import state as states
+from orchestrator.cli.state import RunState
+from orchestrator.errors import OrchestratorError
+from orchestrator.runners.events import Event, Status
+from orchestrator.settings import Settings
+
+CODES = {Status.SUCCEEDED: 0, Status.REJECTED: 0, Status.UNDECIDED: 3, Status.FAILED: 3, Status.CANCELLED: 130}
+
+
+class View(Protocol):
+    """Something that shows a run."""
+
+    def show(self, event: Event, before: RunState) -> None:
+        """Take in an event; `before` is the run without it."""
+
+    def leave(self) -> None:
+        """The run is over, or will not be looked at any more: give the terminal back."""
+
+    def end(self, state: RunState) -> None:
+        """Say how it ended."""
+
+    def answered(self, answer: runs.Answer) -> None:
+        """Say what an endpoint answered."""
+
+
+def watch(events: Iterator[Event], view: View, settings: Settings) -> int:
+    """Show events until there are none; the exit code."""
+    state = RunState()
+    try:
+        for event in events:
+            view.show(event, state)
+            state = states.after(state, event)
+    finally:
+        view.leave()
+    if not state.run:
+        return 0
+    view.end(state)
+    if state.status is Status.SUCCEEDED and _deployed(state):
+        for answer in runs.answers(state.run, settings):
+            view.answered(answer)
+    if state.status not in CODES:
+        raise OrchestratorError(f"run {state.run} ended without saying how", hint=f"orc show {state.run}")
+    return CODES[state.status]
+
+
+def _deployed(state: RunState) -> bool:
+    return any(task.artifacts(states.ENDPOINT) for task in state.tasks.values())
+
+
+class _Text:
+    """What the live and the plain view have in common: the end, in words."""
+
+    def __init__(self) -> None:
+        self._console = screen.console()
+
+    def leave(self) -> None:
+        """Nothing to give back."""
+
+    def end(self, state: RunState) -> None:
+        if not screen.is_terminal():
+            self._console.print()
+        for line in summary.lines(state, unicode=screen.is_unicode()):
+            self._console.print(line)
+
+    def answered(self, answer: runs.Answer) -> None:
+        for line in summary.answer(answer):
+            self._console.print(line)
+
+
+class Live(_Text):
+    """The picture that is redrawn in place."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._view: live.View | None = None
+
+    def show(self, event: Event, before: RunState) -> None:  # noqa: ARG002  It keeps a state of its own.
+        # Entered with the first event, so that a file that does not compile is told on an untouched terminal.
+        if self._view is None:
+            self._view = live.View(self._console, unicode=screen.is_unicode()).__enter__()
+        self._view.show(event)
+
+    def leave(self) -> None:
+        if self._view is not None:
+            self._view.__exit__(None, None, None)
+
+
+class Plain(_Text):
+    """A line for every change."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._said: dict[str, float] = {}
+
+    def show(self, event: Event, before: RunState) -> None:
+        path = event.task.path if hasattr(event, "task") else ""
+        for line in plain.lines(event, before, said=self._said.get(path, 0.0)):
+            self._said[path] = event.at
+            print(line, flush=True)
+
+
+class Json:
+    """One JSON object a line."""
+
+    def show(self, event: Event, before: RunState) -> None:  # noqa: ARG002
+        self._write(machine.event(event))
+
+    def leave(self) -> None:
+        """Nothing to give back."""
+
+    def end(self, state: RunState) -> None:
+        """The last event said it."""
+
+    def answered(self, answer: runs.Answer) -> None:
+        self._write(machine.answer(answer))
+
+    def _write(self, data: Mapping[str, object]) -> None:
+        sys.stdout.write(json.dumps(data, ensure_ascii=True) + "\n")
+        sys.stdout.flush()
+
+
+VIEWS: Mapping[str, Callable[[], View]] = {"live": Live, "plain": Plain, "json": Json}

@@ -34,10 +34,10 @@ def main(task: program.Task) -> None:
 
 def _write(task: program.Task, deployed: Deployed) -> None:
     declaration, main_variant = deployed.declaration, deployed.declaration.main
-    task.output("endpoint").write_text(declarations.dump(declaration), encoding="utf-8")
+    task.output("deployed").write_text(declarations.dump(declaration), encoding="utf-8")
     task.set("url", declaration.url)
     about = {"name": declaration.name, "url": declaration.url}
-    task.metadata("endpoint", about | {"model": main_variant.model, "version": main_variant.version})
+    task.metadata("deployed", about | {"model": main_variant.model, "version": main_variant.version})
     for variant in declaration.variants:
         task.log(f"{declaration.name}: {variant.model} version {variant.version} as {variant.name!r}")
     task.log(f"asked:    {json.dumps(deployed.answer.request, ensure_ascii=False)}")

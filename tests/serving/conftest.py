@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.client
+import importlib
 import json
 import os
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -87,6 +91,70 @@ def mass(tmp_path_factory: pytest.TempPathFactory, table: pd.DataFrame) -> Folde
     """A regression: body mass from three numbers."""
     path = tmp_path_factory.mktemp("models") / "mass"
     return _save(path, table, "body_mass_g", LinearRegression(), NUMBERS[:3])
+
+
+SLOW = """
+import time
+
+
+class Slow:
+    def predict(self, rows):
+        seconds = float(rows[0, 0])
+        if seconds == -1:
+            raise ValueError("minus one is no time")
+        if seconds < 0:
+            raise RuntimeError("the model has a bug")
+        time.sleep(seconds)
+        return rows[:, 0]
+"""
+
+
+@pytest.fixture
+def slow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Folder:
+    """A model that takes as many seconds as its input says; the server finds its class by PYTHONPATH."""
+    code = tmp_path / "code"
+    code.mkdir()
+    (code / "slow_model.py").write_text(SLOW)
+    monkeypatch.syspath_prepend(code)
+    monkeypatch.setenv("PYTHONPATH", str(code))
+    sys.modules.pop("slow_model", None)
+    estimator = importlib.import_module("slow_model").Slow()
+    inputs = (Column("seconds", "number"),)
+    fitted = transform.Transform(inputs, (), ("seconds",))
+    example = ({"seconds": 0.01},)
+    manifest = Manifest("sklearn", "slow", "regression", Signature(inputs, (Column("y", "number"),)), example=example)
+    path = tmp_path / "slow"
+    folder.save(path, manifest, fitted, estimator)
+    return Folder(path, folder.digest(path), [dict(each) for each in example], [0.01])
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What came back over HTTP."""
+
+    status: int
+    text: str
+    headers: dict[str, str]
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.text)
+
+
+def ask(url: str, path: str, body: Any = None, *, method: str = "", headers: dict[str, str] | None = None) -> Reply:
+    """One request on a connection of its own; a body that is not bytes is sent as JSON."""
+    if body is not None and not isinstance(body, bytes):
+        body = json.dumps(body).encode()
+    with contextlib.closing(http.client.HTTPConnection(url.removeprefix("http://"), timeout=30)) as connection:
+        connection.request(method or ("GET" if body is None else "POST"), path, body, headers or {})
+        response = connection.getresponse()
+        text = response.read().decode()
+        return Reply(response.status, text, {name.lower(): value for name, value in response.getheaders()})
+
+
+@pytest.fixture(name="ask", scope="session")
+def _ask() -> Callable[..., Reply]:
+    return ask
 
 
 Declare = Callable[..., Declaration]

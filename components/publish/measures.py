@@ -49,7 +49,7 @@ def read(file: Path) -> Measures:
                 for each in document.get("slices") or ()
             ),
         )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         said = f"it has no {error}" if isinstance(error, KeyError) else str(error)
         raise OrchestratorError(
             f"the metrics {file} cannot be read: {said}", hint="metrics is the output `metrics` of evaluate"

@@ -106,6 +106,8 @@ def copy(model: Path, place: Path) -> None:
         if place.exists():  # damaged, or left by something that was not us
             place.rename(place.with_name(f".{place.name}.{os.getpid()}.old"))
         arriving.rename(place)
+    except shutil.Error as error:  # what went wrong with each file, in a list of triples
+        raise BackendError("model registry", f"cannot copy {model} to {place}: {error.args[0][0][2]}") from error
     finally:
         shutil.rmtree(arriving, ignore_errors=True)
         shutil.rmtree(place.with_name(f".{place.name}.{os.getpid()}.old"), ignore_errors=True)

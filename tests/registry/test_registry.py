@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -39,6 +40,8 @@ def test_mlflow_reads_back_what_was_published(create: Create, judge: Any) -> Non
     assert run.data.metrics == {"f1": 0.97}
     assert run.data.params == {"algorithm": "random_forest", "max_depth": "3", "weights": "[1, 2]"}
     assert run.info.status == "FINISHED"
+    [measured] = judge.get_metric_history(read.run_id, "f1")  # in milliseconds, as MLflow's REST API wants them
+    assert measured.timestamp == run.info.start_time > 1_600_000_000_000
     assert judge.get_experiment(run.info.experiment_id).name == "birds"
 
 
@@ -237,6 +240,21 @@ def test_a_missing_or_empty_model_makes_no_version(create: Create, models: Regis
     with pytest.raises(NotFoundError):
         create("a", model=tmp_path / "nowhere")
     assert models.names() == []
+
+
+def test_a_full_disk_makes_no_version_and_leaves_no_rest(
+    create: Create, models: Registry, folder: Callable[[str], Path], state: Path
+) -> None:
+    (folder("a") / "large.bin").write_bytes(b"x" * 4_000_000)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (3_000_000, before[1]))
+    try:
+        with pytest.raises(BackendError, match=r"cannot copy .* File too large"):
+            create("a")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert (models.versions(), list(state.glob("models/*/*"))) == ([], [])
+    assert create("a").version == "1"
 
 
 def test_numbers_that_mlflow_cannot_hold_are_left_out_and_long_names_cut(create: Create, judge: Any) -> None:

@@ -8,9 +8,8 @@ import secrets
 import signal
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import orchestrator
 from orchestrator import ir
@@ -31,9 +30,6 @@ from orchestrator.settings import Settings
 from orchestrator.stores.artifacts import NOTHING, Artifact, Values, is_remote
 from orchestrator.stores.metadata import Metadata, RunRecord, TaskRecord
 
-if TYPE_CHECKING:
-    from orchestrator.serving.local import Answer
-
 ENDPOINT = "orchestrator.Endpoint"
 """The artifact type of a deployed endpoint."""
 
@@ -46,6 +42,22 @@ class Options:
     run: str = ""
     """The run's id; one is made up when it is empty."""
     workers: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A real request to a deployed endpoint and what came back."""
+
+    endpoint: str
+    url: str
+    model: str
+    version: str
+    request: Mapping[str, Any]
+    response: Mapping[str, Any]
+    curl: str
+    """The command that repeats the request."""
+    stop: str
+    """The command that stops the endpoint."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +80,7 @@ def load(file: Path) -> Loaded:
     from orchestrator.pipeline import load as front
 
     compiled = front.pipeline(file)
-    paths = dict.fromkeys([*compiled.code_paths, builtin])
+    paths = dict.fromkeys([*compiled.code, builtin])
     return Loaded(compiled.spec, compiled.platform, compiled.base, tuple(paths))
 
 
@@ -157,13 +169,36 @@ def endpoints(run: str, settings: Settings) -> list[Artifact]:
 
 
 def answers(run: str, settings: Settings) -> list[Answer]:
-    """One real request to each endpoint a run deployed; an endpoint that is not served (any more) is served first."""
-    found = endpoints(run, settings)
-    if not found:
-        return []
+    """One real request to each endpoint a run deployed.
+
+    An endpoint that is declared no more, or whose server is gone, is served again: a deployment that came from the
+    cache promises a served model too. One that serves something newer by now is left as it is.
+    """
+    return [_answer(artifact.path, settings.state) for artifact in endpoints(run, settings)]
+
+
+def _answer(file: Path, state: Path) -> Answer:
+    from orchestrator.serving import declarations
     from orchestrator.serving import local as serving
 
-    return [serving.answer(settings.state, artifact.path) for artifact in found]
+    made = declarations.load(file.read_text(encoding="utf-8"))
+    declared = declarations.read(state, made.name)
+    if declared is None:
+        serving.declare(state, made)
+        declared = made
+    server = serving.ensure(state)
+    serving.wait_ready(server.url, declared)
+    answer = serving.send_example(declared, server.url)
+    return Answer(
+        declared.name,
+        serving.address(server, declared.name),
+        declared.main.model,
+        declared.main.version,
+        answer.request,
+        answer.response,
+        answer.curl,
+        f"orc endpoints stop {declared.name}",
+    )
 
 
 def _recorded(metadata: Metadata, request: local.Request, *, source: str, resumed: bool) -> Iterator[Event]:
@@ -251,8 +286,6 @@ def _task_of(run: str, event: TaskFinished) -> TaskRecord:
 
 
 def _with_workers(settings: Settings, workers: int | None) -> Settings:
-    from dataclasses import replace
-
     return replace(settings, workers=workers) if workers else settings
 
 

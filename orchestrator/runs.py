@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import orchestrator
 from orchestrator import ir
@@ -157,7 +158,8 @@ def is_alive(record: RunRecord) -> bool:
 
 def endpoints(run: str, settings: Settings) -> list[Artifact]:
     """The endpoints a run deployed."""
-    tasks = Metadata(settings.state / "state.db").tasks(run)
+    metadata = Metadata(settings.state / "state.db")
+    tasks = metadata.tasks(metadata.run(run).id)
     made = (
         artifact
         for task in tasks

@@ -53,7 +53,7 @@ def confusion(labels: Sequence[str], matrix: NDArray[np.int64]) -> str:
     if count > MAX_CLASSES:
         return f"<p>{count} classes are too many for a picture; the numbers are in the metrics.</p>"
     longest = 7 * max(len(_short(label)) for label in labels)
-    left, top, cell = 30 + min(longest, 110), 8, max(16.0, min(104.0, 330 / count))
+    left, top, cell = 30 + min(longest, 110), 8, max(16.0, min(130.0, 330 / count))
     side, slanted = cell * count, longest > cell - 6
     below = side + 22 + (min(0.66 * longest, 75) if slanted else 0)
     parts = []
@@ -76,7 +76,8 @@ def confusion(labels: Sequence[str], matrix: NDArray[np.int64]) -> str:
 
 def bars(labels: Sequence[str], series: Sequence[tuple[str, Floats]]) -> str:
     """Groups of horizontal bars from 0 to 1, one group per label."""
-    left, thick, gap = 20 + min(7 * max(len(_short(label)) for label in labels), 130), 9.0, 14.0
+    left, gap = 20 + min(7 * max(len(_short(label)) for label in labels), 130), 14.0
+    thick = max(9.0, min(18.0, 200 / (len(labels) * len(series))))
     across, group = WIDTH - left - 44, thick * len(series) + gap
     bottom = group * len(labels) + 4
     parts = []
@@ -90,7 +91,7 @@ def bars(labels: Sequence[str], series: Sequence[tuple[str, Floats]]) -> str:
             value = float(values[index])
             long, y = max(across * value, 1.0), top + thick * place
             parts.append(_bar(f"s{place}", (left, y), long, thick - 1.5, f"{label}: {name} {value:.3f}"))
-            parts.append(_text("value", left + long + 5, y + thick - 2, f"{value:.2f}", "start"))
+            parts.append(_text("value", left + long + 5, y + thick / 2 + 2.5, f"{value:.2f}", "start"))
     picture = _svg(WIDTH, bottom + 22, parts, "metrics of each class")
     return picture + legend([(name, f"s{place}") for place, (name, _) in enumerate(series)])
 
@@ -115,7 +116,8 @@ def histogram(values: Floats, *, x: str) -> str:
     """How often each size of a value is, between the 0.5 % and the 99.5 % quantile."""
     low, high = (float(q) for q in np.quantile(values, [0.005, 0.995]))
     low, high = _padded(low, high, share=0.0)
-    counts, edges = np.histogram(values, bins=40, range=(low, high))
+    bins = min(40, max(8, 2 * int(math.sqrt(len(values)))))
+    counts, edges = np.histogram(values, bins=bins, range=(low, high))
     most = float(counts.max()) or 1.0
     scale = _scale(low, high)
     parts = [_axes((low, high), (0.0, most), x=x, y="rows")]

@@ -81,18 +81,18 @@ def _cards(evaluation: Evaluation) -> str:
 
 def _comparison(evaluation: Evaluation) -> str:
     baseline = evaluation.baseline
-    heads = ["Metric", "Candidate"]
-    if baseline is not None:
-        heads += [f"{baseline.name} version {baseline.version}", "Change"]
+    if baseline is None:
+        items = [
+            f"<li>{_word(name)}<b>{_number(value)}</b></li>" for name, value in evaluation.measured.metrics.items()
+        ]
+        return _section("All metrics", f'<ul class="metrics">{"".join(items)}</ul>')
     rows = []
     for name, value in evaluation.measured.metrics.items():
-        cells = [f"<th>{_word(name)}</th>", f"<td>{_number(value)}</td>"]
-        if baseline is not None:
-            before = baseline.measured.metrics.get(name, float("nan"))
-            cells += [f"<td>{_number(before)}</td>", f"<td>{_change(name, value - before)}</td>"]
-        rows.append(f"<tr>{''.join(cells)}</tr>")
-    title = "Candidate and champion, on the same rows" if baseline is not None else "All metrics"
-    return _section(title, _table(heads, rows))
+        before = baseline.measured.metrics.get(name, float("nan"))
+        cells = [_number(value), _number(before), _change(name, value - before)]
+        rows.append(f"<tr><th>{_word(name)}</th>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>")
+    heads = ["Metric", "Candidate", f"{baseline.name} version {baseline.version}", "Change"]
+    return _section("Candidate and champion, on the same rows", _table(heads, rows))
 
 
 def _pictures(evaluation: Evaluation) -> list[str]:
@@ -145,7 +145,11 @@ def _lines(answers: Answers, champion: Answers | None) -> tuple[list[picture.Lin
         picture.Line(f"{name} {curves.area(each):.3f}", each.false_positive_rate, each.recall, kind)
         for (name, _, kind), (_, each, _) in zip(usable, usable, strict=True)
     ]
-    recall = [picture.Line(name, each.recall, each.precision, kind) for name, each, kind in usable]
+    recall = []
+    for name, each, kind in usable:
+        # Beyond the point where everything is found, lower thresholds only add false alarms.
+        end = int(np.argmax(each.recall >= 1)) + 1
+        recall.append(picture.Line(name, each.recall[:end], each.precision[:end], kind))
     return roc, recall
 
 
@@ -166,7 +170,7 @@ def _slices(evaluation: Evaluation) -> str:
     rows = []
     for each in evaluation.slices:
         where = ", ".join(f"{name} = {_value(value)}" for name, value in each.where.items())
-        cells = "".join(f"<td>{_number(each.metrics.get(name, float('nan')))}</td>" for name in shown)
+        cells = "".join(f"<td>{_cell(each.metrics.get(name, float('nan')))}</td>" for name in shown)
         rows.append(f"<tr><th>{escape(where)}</th><td>{each.rows:,}</td>{cells}</tr>")
     return _section("Slices", _table(["Slice", "Rows", *(_word(name) for name in shown)], rows))
 
@@ -209,7 +213,10 @@ def _table(heads: Iterable[str], rows: Iterable[str]) -> str:
 
 
 def _word(name: str) -> str:
-    return WORDS.get(name) or escape(name.replace("_", " ").replace(" f1", " F1").capitalize())
+    if name in WORDS:
+        return WORDS[name]
+    words = escape(name.replace("_", " "))
+    return (words[:1].upper() + words[1:]).replace(" f1", " F1")
 
 
 def _number(value: float) -> str:
@@ -218,6 +225,11 @@ def _number(value: float) -> str:
     if abs(value) >= 1000:
         return f"{value:,.0f}"
     return f"{value:.4f}" if abs(value) < 100 else f"{value:.2f}"
+
+
+def _cell(value: float) -> str:
+    """A slice often lacks one of the classes, and then some metrics have no meaning: that is no alarm."""
+    return _number(value) if math.isfinite(value) else '<span class="same" title="not defined here">n/a</span>'
 
 
 def _change(name: str, difference: float) -> str:

@@ -28,11 +28,16 @@ letter-spacing:-.02em;font-variant-numeric:tabular-nums}.card small{color:var(--
 .note{background:var(--card);border:1px solid var(--line);border-left:3px solid var(--s1);border-radius:8px;
 padding:10px 14px;margin:0 0 16px}
 .grid2{display:grid;gap:20px;grid-template-columns:repeat(2,minmax(0,1fr))}figure{margin:0;min-width:0}
-@media(max-width:760px){.grid2{grid-template-columns:minmax(0,1fr)}main{padding:24px 14px 48px}h1{font-size:27px}}
+.grid2>figure:last-child:nth-child(odd){grid-column:1/-1}
+.metrics{list-style:none;margin:0;padding:0;columns:2;column-gap:48px}.metrics li{display:flex;break-inside:avoid;
+justify-content:space-between;padding:7px 0;border-bottom:1px solid var(--line)}.metrics b{font-weight:500;
+font-variant-numeric:tabular-nums}
+@media(max-width:760px){.metrics{columns:1}
+.grid2{grid-template-columns:minmax(0,1fr)}main{padding:24px 14px 48px}h1{font-size:27px}}
 .wide{overflow-x:auto}table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}
 th,td{text-align:right;padding:7px 10px;border-bottom:1px solid var(--line);white-space:nowrap}
 th:first-child{text-align:left;font-weight:500;padding-left:0}td:last-child,th:last-child{padding-right:0}
-thead th{color:var(--soft);font-size:13px;font-weight:500}tbody tr:last-child>*{border-bottom:0}
+thead th{white-space:normal;color:var(--soft);font-size:13px;font-weight:500}tbody tr:last-child>*{border-bottom:0}
 td.text{text-align:left;white-space:normal;color:var(--soft);overflow-wrap:anywhere}
 td.text:last-child{padding-left:16px}tbody th:has(+td.text){vertical-align:top}
 .better{color:var(--good)}.worse{color:var(--bad)}.same{color:var(--soft)}

@@ -43,7 +43,7 @@ def read(file: Path) -> Measures:
             problem=str(document.get("problem", "")),
             rows=int(document.get("rows") or 0),
             metrics=_numbers(document["metrics"]),
-            baseline=_baseline(baseline) if baseline else None,
+            baseline=_baseline(baseline) if baseline is not None else None,
             slices=tuple(
                 Slice({column: _word(value) for column, value in each["slice"].items()}, _numbers(each["metrics"]))
                 for each in document.get("slices") or ()

@@ -252,7 +252,18 @@ def test_what_cannot_be_asked_is_one_clear_error(
 
 
 @pytest.mark.parametrize(
-    "text", ["", "[]", "{}", "null", "\x00\x01", "[" * 100_000, '{"metrics": 3}', '{"metrics": {}, "slices": [3]}']
+    "text",
+    [
+        "",
+        "[]",
+        "{}",
+        "null",
+        "\x00\x01",
+        "[" * 100_000,
+        '{"metrics": 3}',
+        '{"metrics": {}, "slices": [3]}',
+        '{"metrics": {}, "baseline": {}}',
+    ],
 )
 def test_metrics_that_are_none_are_one_clear_error(run: Callable[..., Done], tmp_path: Path, text: str) -> None:
     (tmp_path / "broken.json").write_text(text)

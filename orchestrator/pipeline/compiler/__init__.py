@@ -26,7 +26,7 @@ class Lowered:
 
 def lower(definition: Definition) -> Lowered:
     """The IR of a definition that has passed every check."""
-    library = Library()
+    library = Library(definition.name)
     lowering = Lowering(definition, library, definition.folder, definition.spec.metadata.labels)
     root = lowering.component()
     metadata = definition.spec.metadata

@@ -136,7 +136,9 @@ def _placement(placement: spec.Placement, resources: spec.Resources | None) -> D
 
 def _dumped(each: Any) -> Data:
     data: Data = each.model_dump(by_alias=True, exclude_none=True, exclude_defaults=True)
-    return data
+    # A 64-bit number is text in protobuf's JSON.
+    seconds = {"tolerationSeconds": str(data["tolerationSeconds"])} if "tolerationSeconds" in data else {}
+    return {**data, **seconds}
 
 
 def ours(task: spec.Task) -> Data:

@@ -14,7 +14,9 @@ Data = dict[str, Any]
 class Library:
     """Collects components and executors; equal ones are kept once."""
 
-    def __init__(self) -> None:
+    def __init__(self, pipeline: str) -> None:
+        # The KFP SDK takes an executor or component that is called as the pipeline for the whole of it.
+        self._reserved = {f"exec-{pipeline}", f"comp-{pipeline}"}
         self.components: Data = {}
         self.executors: Data = {}
         self.kubernetes: Data = {}
@@ -32,7 +34,7 @@ class Library:
         key = json.dumps([component, executor, kubernetes, ours], sort_keys=True)
         if key in self._known:
             return self._known[key]
-        label = unique(f"exec-{sanitised(name)}", self.executors)
+        label = unique(f"exec-{sanitised(name)}", self.executors.keys() | self._reserved)
         self.executors[label] = executor
         if kubernetes:
             self.kubernetes[label] = kubernetes
@@ -42,7 +44,7 @@ class Library:
 
     def _keep(self, name: str, key: str, component: Data) -> str:
         if key not in self._known:
-            self._known[key] = unique(f"comp-{sanitised(name)}", self.components)
+            self._known[key] = unique(f"comp-{sanitised(name)}", self.components.keys() | self._reserved)
             self.components[self._known[key]] = component
         return self._known[key]
 

@@ -46,9 +46,8 @@ def deploy(declaration: Declaration, state: Path, *, say: Callable[[str], None] 
             return Deployed(declaration.model_copy(update={"url": local.address(server, name)}), answer)
         except OrchestratorError as error:
             restored = _restore(state, name, previous)
-            raise RunError(
-                f"endpoint {name!r} was not changed: {error.message}", hint=error.hint or restored
-            ) from error
+            message = f"not deployed to endpoint {name!r}: {error.message}; {restored}"
+            raise RunError(message, hint=error.hint) from error
         except BaseException:  # Cancelled: an endpoint that nothing has proved must not stay.
             _restore(state, name, previous)
             raise

@@ -142,8 +142,7 @@ def test_a_model_that_is_good_enough_becomes_the_champion(
 def test_the_decision_holds_every_number_it_was_made_on(
     run: Callable[..., Done], models: registry.Registry, model: Path
 ) -> None:
-    decision = run(baseline=0.95).decision
-    assert decision is not None
+    decision = run(baseline=0.95).decision or {}
     assert decision.pop("at").endswith("+00:00")
     assert decision == {
         "version": 1,
@@ -192,8 +191,7 @@ def test_a_no_leaves_the_champion_and_the_registry_as_they_were(
 ) -> None:
     run()
     before = digest.of(state)
-    assert run(0.5).published is False
-    assert digest.of(state) == before
+    assert (run(0.5).published, digest.of(state)) == (False, before)
 
 
 def test_a_resumed_task_publishes_once(run: Callable[..., Done], models: registry.Registry) -> None:
@@ -266,11 +264,11 @@ def test_what_cannot_be_asked_is_one_clear_error(
     ],
 )
 def test_metrics_that_are_none_are_one_clear_error(run: Callable[..., Done], tmp_path: Path, text: str) -> None:
-    (tmp_path / "broken.json").write_text(text)
-    done = run(metrics=tmp_path / "broken.json")
+    broken = tmp_path / "broken.json"
+    broken.write_text(text)
+    done = run(metrics=broken)
     assert (done.code, done.published) == (1, None)
-    assert "broken.json cannot be read: " in done.stderr
-    assert "Traceback" not in done.stderr
+    assert done.stderr.startswith(f"error: the metrics {broken} cannot be read: ")
 
 
 def test_a_registry_that_cannot_be_written_is_an_error_and_no_decision(
@@ -285,8 +283,7 @@ def test_a_registry_that_cannot_be_written_is_an_error_and_no_decision(
 def test_as_a_process_a_no_loads_no_registry(model: Path, tmp_path: Path, state: Path) -> None:
     (tmp_path / "metrics.json").write_text('{"metrics": {"f1": 0.8312}}')
     arguments = {"model": model, "metrics": tmp_path / "metrics.json", "name": "penguins", "rules": ["f1 > 0.85"]}
-    traced = {"PYTHONPROFILEIMPORTTIME": "1"}
-    done = program.invoke(COMPONENT, arguments, tmp_path / "outputs", environment=traced)
+    done = program.invoke(COMPONENT, arguments, tmp_path / "out", environment={"PYTHONPROFILEIMPORTTIME": "1"})
     assert (done.code, done.parameters) == (0, {"published": False, "version": ""})
     assert done.stdout == "rejected: f1 = 0.8312 is not > 0.85\n"
     assert done.metadata["decision"]["decision"] == "rejected"
@@ -301,5 +298,4 @@ def test_as_a_process_a_yes_says_one_line(model: Path, tmp_path: Path, state: Pa
     done = program.invoke(COMPONENT, arguments, tmp_path / "outputs")
     assert (done.code, done.stderr, done.stdout) == (0, "", "published: penguins version 1, f1 = 0.9712 > 0.85\n")
     assert done.parameters == {"published": True, "version": "models:/penguins/1"}
-    assert {path.name for path in (tmp_path / "outputs").iterdir()} >= {"published", "version", "decision"}
     assert not (tmp_path / "outputs" / "mlruns").exists()

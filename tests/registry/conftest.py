@@ -48,6 +48,16 @@ def judge(uri: str) -> Any:
 
 
 @pytest.fixture
+def aliases(judge: Any) -> Callable[[], dict[str, str]]:
+    """The aliases as MLflow tells them; a database answers with numbers, a server with texts."""
+
+    def aliases() -> dict[str, str]:
+        return {alias: str(version) for alias, version in judge.get_registered_model("penguins").aliases.items()}
+
+    return aliases
+
+
+@pytest.fixture
 def folder(tmp_path: Path) -> Callable[[str], Path]:
     def make(content: str) -> Path:
         path = tmp_path / "models" / content

@@ -9,7 +9,6 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +16,9 @@ import pytest
 
 from orchestrator import digest, registry
 from orchestrator.errors import BackendError, NotFoundError, OrchestratorError
-from orchestrator.registry import Approval, ModelVersion, Registry
+from orchestrator.registry import ModelVersion, Registry
 
 Create = Callable[..., ModelVersion]
-
-
-def aliases(judge: Any) -> dict[str, str]:
-    """A database answers with numbers, a server with texts."""
-    return {alias: str(version) for alias, version in judge.get_registered_model("penguins").aliases.items()}
 
 
 def test_mlflow_reads_back_what_was_published(create: Create, judge: Any) -> None:
@@ -71,10 +65,12 @@ def test_a_moved_project_still_finds_its_models(create: Create, state: Path, tmp
     assert (version.path / "model.json").is_file()
 
 
-def test_the_new_champion_leaves_the_old_one_as_previous(create: Create, models: Registry, judge: Any) -> None:
+def test_the_new_champion_leaves_the_old_one_as_previous(
+    create: Create, models: Registry, aliases: Callable[[], dict[str, str]]
+) -> None:
     for content in "abc":
         create(content)
-    assert aliases(judge) == {"champion": "3", "previous": "2"}
+    assert aliases() == {"champion": "3", "previous": "2"}
     assert [version.aliases for version in models.versions("penguins")] == [(), ("previous",), ("champion",)]
 
 
@@ -99,87 +95,6 @@ def test_a_resumed_run_does_not_take_the_alias_from_a_later_one(create: Create, 
     create("a", run="rollback")  # another run decides for the old model: that is news
     assert models.version("penguins@champion").version == "1"
     assert models.version("penguins@previous").version == "2"
-
-
-def test_a_pending_version_waits_for_its_alias(create: Create, models: Registry, judge: Any) -> None:
-    create("a")
-    assert create("b", approval="pending").approval is Approval.PENDING
-    assert aliases(judge) == {"champion": "1"}
-    approved = models.approve("penguins/2", by="ana", reason="looked at the slices")
-    assert (approved.approval, approved.aliases) == (Approval.APPROVED, ("champion",))
-    assert aliases(judge) == {"champion": "2", "previous": "1"}
-
-
-def test_a_late_approval_does_not_bring_an_older_version_back(create: Create, models: Registry) -> None:
-    create("a", approval="pending")
-    create("b")
-    models.approve("penguins/1", by="ana", reason="late")
-    assert models.version("penguins@champion").version == "2"
-
-
-def test_a_rejected_champion_gives_way_to_the_previous_one(create: Create, models: Registry, judge: Any) -> None:
-    for content in "abc":
-        create(content)
-    rejected = models.reject("penguins@champion", by="ana", reason="leaks the target")
-    assert (rejected.version, rejected.approval, rejected.aliases) == ("3", Approval.REJECTED, ())
-    assert aliases(judge) == {"champion": "2"}
-    models.reject("penguins/2", by="ana", reason="too")
-    assert models.version("penguins@champion").version == "1"
-    models.reject("penguins/1", by="ana", reason="all of them")
-    assert aliases(judge) == {}
-
-
-def test_a_rejected_model_is_not_published_again_until_somebody_approves_it(create: Create, models: Registry) -> None:
-    create("a")
-    models.reject("penguins/1", by="ana", reason="leaks the target")
-    for again in ({}, {"run": "another"}, {"metrics": {"f1": 0.99}}):
-        with pytest.raises(registry.RejectedError, match="rejected by ana: leaks the target"):
-            create("a", **again)
-    with pytest.raises(registry.RejectedError):
-        models.set_alias("penguins/1", "challenger", by="bob")
-    models.approve("penguins/1", by="ana", reason="it does not, after all")
-    assert create("a").aliases == ("champion",)
-
-
-def test_only_an_approved_version_is_made_champion(create: Create, models: Registry) -> None:
-    create("a", approval="pending", alias=None)
-    with pytest.raises(OrchestratorError, match="pending and cannot be champion"):
-        models.set_alias("penguins/1", "champion", by="bob")
-    assert models.set_alias("penguins/1", "challenger", by="bob", reason="canary").aliases == ("challenger",)
-
-
-def test_what_another_tool_registered_is_pending(create: Create, models: Registry, judge: Any) -> None:
-    judge.create_registered_model("penguins")
-    judge.create_model_version("penguins", "s3://somewhere/else")
-    found = models.version("penguins/1")
-    assert (found.approval, found.metrics, found.digest) == (Approval.PENDING, {}, "")
-    assert models.audit("penguins") == []
-
-
-def test_an_approval_and_the_alias_it_gives_are_told_in_order(create: Create, models: Registry) -> None:
-    create("a", approval="pending")
-    models.approve("penguins/1", by="ana", reason="good")
-    assert [event.action for event in models.audit("penguins")] == ["publish", "approve", "alias"]
-
-
-def test_the_audit_says_who_did_what_when_and_why(create: Create, models: Registry) -> None:
-    create("a")
-    create("b", reason="ä" * 9000)
-    models.approve("penguins/2", by="ana", reason='said "yes"')
-    models.reject("penguins/2", by="bob", reason="said no")
-    events = models.audit("penguins")
-    assert [(event.action, event.version, event.alias, event.previous, event.by) for event in events] == [
-        ("publish", "1", "", "", "publish"),
-        ("alias", "1", "champion", "", "publish"),
-        ("publish", "2", "", "", "publish"),
-        ("alias", "2", "champion", "1", "publish"),
-        ("approve", "2", "", "", "ana"),
-        ("reject", "2", "", "", "bob"),
-        ("alias", "1", "champion", "2", "bob"),
-        ("unalias", "1", "previous", "1", "bob"),
-    ]
-    assert events[4].reason == 'said "yes"'
-    assert all(before.at <= after.at for before, after in pairwise(events))
 
 
 @pytest.mark.parametrize("ref", ["models:/penguins/1", "models:/penguins@champion", "penguins/1", "penguins@champion"])
@@ -297,14 +212,16 @@ def test_the_first_publication_makes_the_database_whole_and_says_nothing(
     assert {path.name for path in file.parent.iterdir()} == {"mlflow.db", "mlflow.db.lock", "models"}
 
 
-def test_two_publications_at_once_are_two_versions(create: Create, models: Registry, judge: Any) -> None:
+def test_two_publications_at_once_are_two_versions(
+    create: Create, models: Registry, aliases: Callable[[], dict[str, str]]
+) -> None:
     threads = [threading.Thread(target=create, args=(content,)) for content in "abcd"]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     assert sorted(version.digest for version in models.versions()) == ["sha256:a", "sha256:b", "sha256:c", "sha256:d"]
-    assert aliases(judge) == {"champion": "4", "previous": "3"}
+    assert aliases() == {"champion": "4", "previous": "3"}
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
@@ -17,6 +17,14 @@ from orchestrator.model.signature import Array, Column, InputError
 MAX_CATEGORIES = 50
 
 _KINDS = {"f": "number", "i": "integer", "u": "integer", "b": "boolean", "M": "timestamp"}
+# In this order: a bool is an int to Python.
+_PYTHON: tuple[tuple[str, tuple[type, ...]], ...] = (
+    ("boolean", (bool, np.bool_)),
+    ("integer", (int, np.integer)),
+    ("number", (float, np.floating, Decimal)),
+    ("string", (str,)),
+    ("timestamp", (date, np.datetime64)),
+)
 
 
 def columns(frame: Any) -> tuple[tuple[Column, ...], dict[str, Array]]:
@@ -70,30 +78,20 @@ def type_of(series: Any) -> str:
         return _KINDS[kind]
     if kind == "m":
         return "number"
-    found = {_type(value) for value in series.dropna().unique()}
-    if found <= {"integer", "number"} and found:
-        return "number" if "number" in found else "integer"
-    if len(found) == 1:
-        return found.pop()
-    if not found:
-        return "string"
+    found = {_type(kind) for kind in set(map(type, series.dropna().astype(object)))}
     if "" in found:
         raise InputError(f"column {str(series.name)!r} holds lists or objects, which no model takes")
-    raise InputError(f"column {str(series.name)!r} mixes {' and '.join(sorted(found))}", hint="mend the data")
+    if found == {"integer", "number"}:
+        return "number"
+    if len(found) > 1:
+        raise InputError(f"column {str(series.name)!r} mixes {' and '.join(sorted(found))}", hint="mend the data")
+    return found.pop() if found else "string"
 
 
-def _type(value: object) -> str:
-    match value:
-        case bool() | np.bool_():
-            return "boolean"
-        case int() | np.integer():
-            return "integer"
-        case float() | Decimal() | np.floating():
-            return "number"
-        case str():
-            return "string"
-        case datetime() | date() | np.datetime64():
-            return "timestamp"
+def _type(kind: type) -> str:
+    for name, kinds in _PYTHON:
+        if issubclass(kind, kinds):
+            return name
     return ""
 
 

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 
+from orchestrator.errors import did_you_mean
 from orchestrator.pipeline.spec import EnvironmentValue, Labels, Shorthand
 from orchestrator.source import Document, Versioned
 
@@ -113,8 +114,10 @@ def type_of(text: str) -> Type:
         return Type(f"system.{text}", True)
     if _TITLED.fullmatch(text):
         return Type(text, True)
-    known = ", ".join((*PARAMETERS, *ARTIFACTS))
-    raise ValueError(f"unknown type {text!r}", f"known: {known}, or NAMESPACE.TITLE for an artifact of your own")
+    known = (*PARAMETERS, *ARTIFACTS)
+    hint = did_you_mean(text, known)
+    listed = f"known: {', '.join(known)}, or NAMESPACE.TITLE for an artifact of your own"
+    raise ValueError(f"unknown type {text!r}", hint if hint.startswith("did you") else listed)
 
 
 def type_for(value: Any) -> Type | None:

@@ -43,6 +43,12 @@ def _names(names: dict[str, Any]) -> dict[str, Any]:
     return names
 
 
+def _tasks(tasks: dict[str, Any]) -> dict[str, Any]:
+    if not tasks:
+        raise ValueError("a pipeline has at least one task", "write NAME: {component: ...} below 'tasks:'")
+    return _names(tasks)
+
+
 _NAME = _matching(r"[A-Za-z][A-Za-z0-9_-]*", "a name", "a letter, then letters, digits, '_' and '-'")
 PipelineName = Annotated[
     str,
@@ -285,6 +291,6 @@ class Pipeline(Versioned):
     kind: Literal["Pipeline"]
     metadata: Metadata
     parameters: Annotated[dict[str, Parameter], AfterValidator(_names)] = Field(default_factory=dict)
-    tasks: Annotated[dict[str, Task], Field(min_length=1), AfterValidator(_names)]
+    tasks: Annotated[dict[str, Task], Field(json_schema_extra={"minProperties": 1}), AfterValidator(_tasks)]
     finally_: Annotated[dict[str, Task], AfterValidator(_names)] = Field(default_factory=dict, alias="finally")
     outputs: Annotated[dict[str, str], AfterValidator(_names)] = Field(default_factory=dict)

@@ -59,7 +59,7 @@ def _arguments(definition: Definition, use: Use, component: Component) -> Iterat
             place = at(use.section, use.name, "arguments", name, key=True)
             yield Problem(place, f"component {component.name!r} has no input {name!r}", did_you_mean(name, inputs))
     for name, each in inputs.items():
-        if not each.optional and use.arguments.get(name) is None:
+        if not each.optional and use.spec.arguments.get(name) is None:
             inside = "arguments" if use.spec.arguments else ""
             place = at(use.section, use.name, *([inside] if inside else []), key=True)
             hint = f"component {component.name!r} needs it ({each.type})"

@@ -41,11 +41,11 @@ def constant(value: Any, wanted: Input, place: Location, what: str) -> Iterator[
         hint = ""
         if wanted.type.name == "STRING" and isinstance(value, bool | int | float):
             hint = f'quote it: "{str(value).lower() if isinstance(value, bool) else value}"'
-        yield Problem(place, f"{what} is {_article(wanted.type)}, not {describe(value)}", hint)
+        yield Problem(place, f"{what} must be {_article(wanted.type)}, not {describe(value)}", hint)
     elif wanted.literals and value not in wanted.literals:
         known = [str(each) for each in wanted.literals]
         yield Problem(
-            place, f"{what} is one of {', '.join(known)}, not {describe(value)}", did_you_mean(str(value), known)
+            place, f"{what} must be one of {', '.join(known)}, not {describe(value)}", did_you_mean(str(value), known)
         )
 
 
@@ -104,16 +104,16 @@ def _argument(
         case Text() if wanted.type.artifact or wanted.type.name == "STRING":
             pass
         case Text():
-            yield Problem(place, f"{what} is {_article(wanted.type)}, not a text with references inside")
+            yield Problem(place, f"{what} must be {_article(wanted.type)}, not a text with references inside")
         case str() if wanted.type.artifact:
             pass
         case _ if wanted.type.artifact:
             hint = "give the output of a task, a file or a URI"
-            yield Problem(place, f"{what} is {_article(wanted.type)}, not {describe(value)}", hint)
+            yield Problem(place, f"{what} must be {_article(wanted.type)}, not {describe(value)}", hint)
         case _:
             yield from constant(value, wanted, place, what)
     if wanted.type.many:
-        yield Problem(place, f"{what} is {_article(wanted.type)}: give the outputs of a loop")
+        yield Problem(place, f"{what} must be {_article(wanted.type)}: give the outputs of a loop")
     for each in reference.references(value):
         found = type_of(each, definition, use)
         if found is not None and (found.artifact or found.name == "TASK_FINAL_STATUS"):
@@ -136,7 +136,7 @@ def _given(given: Type, value: Reference, wanted: Type, place: Location, what: s
         hint = f'write it as text: "value: ${{{value}}}"'
     elif given.artifact and not wanted.artifact:
         hint = "an artifact is a file; a parameter is a value"
-    yield Problem(place, f"{what} is {_article(wanted)}, but '{value}' is {_article(given)}", hint)
+    yield Problem(place, f"{what} must be {_article(wanted)}, but '{value}' is {_article(given)}", hint)
 
 
 def _one_type(definition: Definition, use: Use | None, each: Reference, place: Location) -> Iterator[Problem]:

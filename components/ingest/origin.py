@@ -121,8 +121,8 @@ def _selected(statement: str, url: Any) -> pa.Table:
         raise BackendError(system, f"no driver for {url.drivername}: {_first_line(error)}", hint=hint) from error
     try:
         with engine.connect() as connection:
-            # exec_driver_sql, not text(): a colon in the query is not a bind parameter.
-            streaming = connection.execution_options(stream_results=True)
+            # The text as it is: neither a colon nor a percent sign in it is a parameter.
+            streaming = connection.execution_options(stream_results=True, no_parameters=True)
             return _table(streaming.exec_driver_sql(statement))
     except exc.SQLAlchemyError as error:
         reason = _first_line(getattr(error, "orig", None) or error)

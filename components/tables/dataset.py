@@ -7,6 +7,7 @@ value is a null: an empty cell, one of the `missing` words, a NaN.
 from __future__ import annotations
 
 import gzip
+import os
 import zlib
 from collections.abc import Iterable
 from pathlib import Path
@@ -18,7 +19,7 @@ import pyarrow.parquet as pq
 
 from components.tables import text
 from components.tables.reading import TYPES, Reading
-from orchestrator.errors import OrchestratorError, did_you_mean
+from orchestrator.errors import BackendError, OrchestratorError, did_you_mean
 
 FORMATS = ("csv", "jsonl", "parquet")
 
@@ -79,7 +80,11 @@ def detect(raw: bytes, name: str) -> str:
 
 def write(table: pa.Table, path: Path) -> None:
     """Write Parquet. The bytes depend on the table alone, so that equal data has an equal digest."""
-    pq.write_table(table, path, compression="zstd")
+    try:
+        pq.write_table(table, path, compression="zstd")
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        raise BackendError("disk", f"cannot write {path}: {reason}") from error
 
 
 def plain(table: pa.Table, name: str, reading: Reading | None = None) -> pa.Table:

@@ -11,7 +11,7 @@ from html.parser import HTMLParser
 from typing import Any
 
 # fmt: off
-_KEPT = frozenset({
+KEPT = frozenset({
     "b", "br", "code", "div", "em", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "i", "li", "ol", "p", "pre", "small",
     "span", "strong", "table", "tbody", "td", "th", "thead", "tr", "u", "ul",
 })
@@ -43,7 +43,7 @@ class _Cleaner(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         if tag in _UNWRAPPED:
             return
-        if tag not in _KEPT:
+        if tag not in KEPT:
             self.handle_data(self.get_starttag_text() or "")
             return
         classes = dict(attrs).get("class")
@@ -58,7 +58,7 @@ class _Cleaner(HTMLParser):
     def handle_endtag(self, tag: str) -> None:
         if tag in _VOID or tag in _UNWRAPPED:
             return
-        if tag not in _KEPT:
+        if tag not in KEPT:
             self.handle_data(f"</{tag}>")
             return
         # A stray end tag closes nothing: otherwise a cell could break out of its place in the page.

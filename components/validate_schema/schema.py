@@ -45,7 +45,9 @@ class Column(Document):
     )
     min: int | float | None = Field(default=None, description="The smallest value allowed (integer and number only).")
     max: int | float | None = Field(default=None, description="The largest value allowed (integer and number only).")
-    domain: list[Value] | None = Field(default=None, min_length=1, description="The values allowed.")
+    domain: list[Value] | None = Field(
+        default=None, description="The values allowed, at least one.", json_schema_extra={"minItems": 1}
+    )
     min_domain_mass: Fraction = Field(
         default=1.0, description="The share of the present values that must be of the domain."
     )
@@ -62,6 +64,8 @@ class Column(Document):
             raise ValueError("'nullable: false' asks for a value in every row", "leave out one of the two")
         if "min_domain_mass" in self.model_fields_set and self.domain is None:
             raise ValueError("'minDomainMass' needs a domain", "add domain: [...]")
+        if self.domain == []:
+            raise ValueError("the domain allows no value at all", "list the values, or leave 'domain' out")
         for value in self.domain or []:
             if not _of_type(value, self.type):
                 raise ValueError(f"the domain value {value!r} is not of type {self.type}")
@@ -90,7 +94,7 @@ class Schema(Versioned):
 
     kind: Literal["Schema"]
     metadata: Metadata
-    columns: dict[str, Column] = Field(min_length=1)
+    columns: dict[str, Column]
     min_rows: Annotated[int, Field(ge=0)] = Field(default=1, description="The fewest rows allowed.")
     max_rows: Annotated[int, Field(ge=0)] | None = Field(default=None, description="The most rows allowed.")
     allow_extra_columns: bool = Field(default=False, description="Whether the table may have other columns too.")
@@ -98,6 +102,8 @@ class Schema(Versioned):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Schema:
+        if not self.columns:
+            raise ValueError("the schema has no columns")
         if self.max_rows is not None and self.max_rows < self.min_rows:
             raise ValueError(f"maxRows {self.max_rows} is below minRows {self.min_rows}")
         return self

@@ -5,6 +5,7 @@ Missing values and infinities take no part in mean, median, standard deviation (
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -63,13 +64,15 @@ def _numeric(present: Any) -> dict[str, Any]:
     finite = values[np.isfinite(values)]
     if not len(finite):
         return {"zeros": 0}
-    counts, edges = _histogram(finite.astype(np.float64))
+    wide = finite.astype(np.float64)
+    counts, edges = _histogram(wide)
+    # The sum and the squares of finite numbers may be too large for a float: then there is no mean to tell.
+    with np.errstate(over="ignore", invalid="ignore"):
+        moments = {"mean": wide.mean(), "median": np.median(wide), "std": wide.std()}
     return {
-        "mean": float(finite.mean()),
-        "median": float(np.median(finite)),
+        **{name: float(value) if np.isfinite(value) else None for name, value in moments.items()},
         "min": finite.min().item(),
         "max": finite.max().item(),
-        "std": float(finite.std()),
         "zeros": int((finite == 0).sum()),
         "histogram": {"edges": edges.tolist(), "counts": counts.tolist()},
     }
@@ -87,14 +90,14 @@ def _moments(present: Any) -> dict[str, Any]:
 
 def _histogram(values: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
     low, high = float(values.min()), float(values.max())
-    # Bins need a width, and the span of two finite floats may itself be infinite.
-    if low == high or not np.isfinite(high - low) or np.nextafter(low, high) + (high - low) / BINS == low:
-        return np.array([len(values)]), np.array([low, high])
+    whole = np.array([len(values)]), np.array([low, high])
+    # Bins need a width, and the distance of two floats may be zero or infinite.
+    if low == high or not math.isfinite(high - low):
+        return whole
     try:
-        counts, edges = np.histogram(values, bins=BINS)
-    except ValueError:  # Numbers too close together for this many bins.
-        return np.array([len(values)]), np.array([low, high])
-    return counts, edges
+        return np.histogram(values, bins=BINS)
+    except ValueError:  # The numbers are too close together for this many bins.
+        return whole
 
 
 def _top(present: Any) -> list[dict[str, Any]]:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from components.tables import dataset
 from components.tables.reading import Reading
-from orchestrator.errors import OrchestratorError
+from orchestrator.errors import BackendError, OrchestratorError
 
 
 def columns(raw: bytes, name: str = "data.csv", **reading: Any) -> dict[str, list[Any]]:
@@ -147,6 +147,11 @@ def test_equal_tables_are_equal_bytes(tmp_path: Path) -> None:
     dataset.write(pa.table(ROWS), tmp_path / "one")
     dataset.write(chunked, tmp_path / "two")
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
+
+
+def test_a_full_disk_is_told() -> None:
+    with pytest.raises(BackendError, match="disk: cannot write /dev/full: No space left on device"):
+        dataset.write(pa.table(ROWS), Path("/dev/full"))
 
 
 def test_a_folder_and_an_unreadable_file_are_refused(tmp_path: Path) -> None:

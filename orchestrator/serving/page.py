@@ -74,7 +74,7 @@ def _variants(hosted: Hosted) -> str:
 def _inputs(columns: Iterable[Column]) -> str:
     rows = "".join(
         f"<tr><td><code>{escape(column.name)}</code></td><td>{_kind(column)}</td>"
-        f"<td>{'optional' if column.nullable else 'required'}</td></tr>"
+        f"<td class='short'>{'optional' if column.nullable else 'required'}</td></tr>"
         for column in columns
     )
     head = "<tr><th>Column</th><th>Type</th><th></th></tr>"
@@ -107,7 +107,7 @@ def _trial(hosted: Hosted, url: str) -> str:
     curl = escape(example.curl(url, name, records))
     return (
         f"<section><h3>Try it</h3><form action='{escape(example.path(name))}' method='post'>"
-        f"<textarea name='body' rows='{text.count(chr(10)) + 2}' spellcheck='false' "
+        f"<textarea name='body' rows='{text.count(chr(10)) + 1}' spellcheck='false' "
         f"aria-label='Request for {escape(name)}'>{escape(text)}</textarea>"
         "<div class='actions'><button type='submit'>Send</button><span class='note soft'></span></div>"
         "<pre class='result' aria-live='polite' hidden></pre></form></section>"

@@ -180,6 +180,38 @@ def test_an_output_that_is_not_there_is_refused_and_one_that_is_comes_alone() ->
         v2.encode("m", "3", None, outputs, ("specie",))
 
 
+CELLS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
+CELLS |= st.sampled_from(["a", "b", "2020-01-02", "x", "1", [], {}, 10**400])
+GOOD = {
+    "length": st.integers(-5, 5) | st.floats(-5, 5),
+    "count": st.none() | st.integers(-5, 5),
+    "island": st.sampled_from("ab"),
+    "old": st.none() | st.booleans(),
+    "seen": st.none() | st.just("2020-01-02"),
+}
+ROWS = st.lists(st.fixed_dictionaries(GOOD), min_size=16, max_size=20)
+SPOILT = st.tuples(st.integers(0, 15), st.sampled_from([*GOOD, "more"]), CELLS)
+
+
+@given(ROWS, st.none() | SPOILT, st.booleans())
+def test_many_rows_are_read_as_few_rows_are(rows: Any, spoilt: Any, lists: bool) -> None:
+    if spoilt is not None:
+        rows[spoilt[0]] = rows[spoilt[0]] | {spoilt[1]: spoilt[2]}
+    instances = [list(row.values()) for row in rows] if lists else rows
+
+    def told(sent: Any) -> Any:
+        try:
+            columns, count = v1.decode(body({"instances": sent}), MIXED)
+        except (InputError, RequestError) as error:
+            return error.message
+        return count, {name: array.astype(str).tolist() for name, array in columns.items()}
+
+    many = told(instances)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(v1, "_MANY", 10**9)
+        assert told(instances) == many
+
+
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.sampled_from(["a", "FP64", "1"]),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from("ab") | st.text(max_size=3), inner),

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.errors import did_you_mean
 
 if TYPE_CHECKING:
-    from orchestrator.pipeline.component import Input, Output, Type
+    from orchestrator.pipeline.component import Input, Output
+from orchestrator.pipeline.kinds import Type
 
 
 def convention(inputs: Mapping[str, Input], outputs: Mapping[str, Output]) -> tuple[str, ...]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from orchestrator.pipeline.component import Type
 from orchestrator.pipeline.expression import Compare, Condition, Every, Listed, Literal, Not, Operand, Some
+from orchestrator.pipeline.kinds import Type
 from orchestrator.pipeline.reference import ExpressionError, Item, OneOf, Output, Parameter, Run
 
 Resolve = Callable[[Parameter | Output | OneOf | Item | Run], tuple[Type | None, str]]

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from orchestrator.pipeline import component, expression, reference, spec
-from orchestrator.pipeline.component import Component, Input, Type
+from orchestrator.pipeline import expression, kinds, reference, spec
+from orchestrator.pipeline.component import Component, Input
+from orchestrator.pipeline.kinds import Type
 from orchestrator.pipeline.reference import Item, OneOf, Output, Parameter, Reference, Run
 from orchestrator.source import Source
 
@@ -123,10 +124,10 @@ def item_type(definition: Definition, use: Use, field: str = "") -> Type | None:
         return None
     if field:
         items = [item.get(field) for item in items if isinstance(item, dict)]
-    kinds = {component.type_for(item) for item in items}
-    if kinds == {Type("NUMBER_INTEGER"), Type("NUMBER_DOUBLE")}:
+    found = {kinds.type_for(item) for item in items}
+    if found == {Type("NUMBER_INTEGER"), Type("NUMBER_DOUBLE")}:
         return Type("NUMBER_DOUBLE")
-    return kinds.pop() if len(kinds) == 1 else None
+    return found.pop() if len(found) == 1 else None
 
 
 def is_path(component_input: Input, use: Use, name: str) -> bool:
@@ -159,7 +160,7 @@ def declared_field_type(definition: Definition, use: Use, item: Item) -> Type:
     for each in _compares(use.when):
         for side, other in ((each.left, each.right), (each.right, each.left)):
             if side == item and isinstance(other, expression.Literal):
-                return component.type_for(other.value) or UNKNOWN
+                return kinds.type_for(other.value) or UNKNOWN
     return UNKNOWN
 
 

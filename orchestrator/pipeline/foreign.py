@@ -14,7 +14,8 @@ from typing import Any
 from orchestrator import ir
 from orchestrator.errors import PipelineError, Problem
 from orchestrator.pipeline import arguments
-from orchestrator.pipeline.component import ARTIFACTS, Compiled, Component, Container, Input, Output, Type, types_of
+from orchestrator.pipeline.component import Compiled, Component, Container, Input, Output, types_of
+from orchestrator.pipeline.kinds import ARTIFACTS, Type
 from orchestrator.source import Source
 
 _OLD_TYPES = {

@@ -9,7 +9,7 @@ from typing import Any
 
 from orchestrator import ir, source
 from orchestrator.errors import Location, PipelineError, Problem
-from orchestrator.pipeline import check, component, expression, find, foreign, reference, spec
+from orchestrator.pipeline import check, component, expression, find, foreign, kinds, reference, spec
 from orchestrator.pipeline.check import types
 from orchestrator.pipeline.component import Component, Input, Output
 from orchestrator.pipeline.definition import Definition, Use, type_of
@@ -164,10 +164,10 @@ def _use(name: str, section: str, task: spec.Task, found: Component | None, note
 
 def _input(parameter: spec.Parameter) -> Input:
     try:
-        kind = component.type_of(parameter.type) if parameter.type else component.type_for(parameter.default)
+        kind = kinds.type_of(parameter.type) if parameter.type else kinds.type_for(parameter.default)
     except ValueError:
         kind = None
-    kind = kind or component.Type("STRING")
+    kind = kind or kinds.Type("STRING")
     default = parameter.default if parameter.has_default else None
     return Input(kind, parameter.has_default, default, parameter.description, tuple(parameter.enum or ()))
 
@@ -181,7 +181,7 @@ def _parameter_problems(name: str, parameter: spec.Parameter, read: Source) -> I
             return
     else:
         try:
-            component.type_of(parameter.type)
+            kinds.type_of(parameter.type)
         except ValueError as error:
             yield _problem(read.at("parameters", name, "type"), error)
             return
@@ -195,7 +195,7 @@ def _parameter_problems(name: str, parameter: spec.Parameter, read: Source) -> I
         else:
             yield from types.constant(parameter.default, wanted, place, f"the default of {name!r}")
     for index, literal in enumerate(parameter.enum or ()):
-        if not component.fits(literal, wanted.type.name):
+        if not kinds.fits(literal, wanted.type.name):
             yield Problem(read.at("parameters", name, "enum", index), f"{literal!r} is not of type {wanted.type}")
 
 
@@ -204,7 +204,7 @@ def _component_problems(parsed: component.ComponentSpec, read: Source) -> Iterat
         if "default" not in each.model_fields_set or each.default is None:
             continue
         place = read.at("inputs", name, "default")
-        kind = component.type_of(each.type)
+        kind = kinds.type_of(each.type)
         if kind.artifact:
             yield Problem(place, "an artifact has no default", "write 'optional: true'")
         else:
@@ -220,7 +220,7 @@ def _nested(definition: Definition) -> Component:
     outputs = {}
     for name, each in definition.outputs.items():
         kind = type_of(each, definition, None)
-        outputs[name] = Output(kind or component.Type("STRING"))
+        outputs[name] = Output(kind or kinds.Type("STRING"))
     return Component(definition.name, definition.inputs, outputs, definition, definition.folder)
 
 

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field, GetJsonSchemaHandler, model_validato
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from orchestrator.pipeline import quantity
+from orchestrator.pipeline import kinds, quantity
 from orchestrator.source import Document, Versioned
 
 _LABEL_VALUE = re.compile(r"([A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?)?")
@@ -83,14 +83,13 @@ class Shorthand(Document):
     @classmethod
     def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         full = handler.resolve_ref_schema(handler(core))
-        short = {
-            key: value for key, value in full["properties"][cls._short()].items() if key not in ("default", "title")
-        }
-        if short.get("anyOf"):
-            short["anyOf"] = [kind for kind in short["anyOf"] if kind.get("type") != "null"]
-        else:
-            short = short or {"not": {"type": "object"}}
-        return {"anyOf": [short, full]}
+        short = {key: value for key, value in full["properties"][cls._short()].items() if key != "default"}
+        kinds = [kind for kind in short.pop("anyOf", [short]) if kind.get("type") != "null"]
+        # A field that may hold anything is meant by everything but the mapping that is the long form.
+        kinds = [kind if "type" in kind else {"type": ["string", "number", "boolean", "array"]} for kind in kinds]
+        if cls.model_fields[cls._short()].exclude:
+            full["properties"].pop(cls._short())
+        return {"anyOf": [*kinds, full]}
 
 
 class Metadata(Document):
@@ -104,7 +103,8 @@ class Metadata(Document):
 class Parameter(Shorthand):
     """A parameter of the pipeline; written as a plain value, that is its default and gives its type."""
 
-    type: str | None = None
+    # Checked where types are, not here: a type nobody knows has a hint of its own.
+    type: Annotated[str, kinds.SCHEMA] | None = None
     default: Any = None
     description: str = ""
     enum: list[str | int | float | bool] | None = None

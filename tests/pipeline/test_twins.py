@@ -72,7 +72,7 @@ def shown(value: Any) -> str:
 
 
 def canonical(spec: ir.spec.PipelineSpec, platform: ir.platform.PlatformSpec) -> Any:
-    """The IR with components and executors written out where they are used, and names of groups told by their content."""
+    """The IR with components and executors written out where they are used, and groups called by what they hold."""
     data = ir.to_data(spec)
     kubernetes = ir.to_data(platform).get("platforms", {}).get("kubernetes", {})
     settings = kubernetes.get("deploymentSpec", {}).get("executors", {})
@@ -117,13 +117,14 @@ def scope(component: dict[str, Any]) -> dict[str, Any]:
         return leaves
 
     collect(component["dag"])
-    pattern = re.compile(rf"(?<![\w]){'|'.join(sorted(map(re.escape, names), key=len, reverse=True)) or '(?!)'}(?![\w])")
+    longest = sorted(map(re.escape, names), key=len, reverse=True)
+    pattern = "|".join(rf"(?<!\w){name}(?!\w)" for name in longest) or "(?!)"
 
     def rename(value: Any) -> Any:
         match value:
             case str():
                 text = re.sub(r"loop-item-param-\d+", "loop-item-param", value)
-                text = re.sub(rf"({pattern.pattern})", lambda match: names[match[1]], text)
+                text = re.sub(f"({pattern})", lambda match: names[match[1]], text)
                 # The SDK says twice where a value comes from that went through a group.
                 text = re.sub(r"pipelinechannel--[^']*pipelinechannel--", "pipelinechannel--", text)
                 return re.sub(r"-oneof-\d+", "-oneof", text)

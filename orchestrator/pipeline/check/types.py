@@ -10,8 +10,9 @@ from typing import Any
 from orchestrator.errors import Location, Problem, did_you_mean
 from orchestrator.mistakes import describe
 from orchestrator.pipeline import cel, reference
-from orchestrator.pipeline.component import Input, Type, fits
+from orchestrator.pipeline.component import Input
 from orchestrator.pipeline.definition import Definition, Use, is_path, item_type, items_of, type_of
+from orchestrator.pipeline.kinds import Type, fits
 from orchestrator.pipeline.reference import ExpressionError, Item, Parameter, Reference, Text
 
 _URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")

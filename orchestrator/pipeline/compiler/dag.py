@@ -13,7 +13,7 @@ from typing import Any
 
 from orchestrator.pipeline.compiler.executor import typed
 from orchestrator.pipeline.compiler.naming import unique
-from orchestrator.pipeline.component import Type
+from orchestrator.pipeline.kinds import Type
 
 Data = dict[str, Any]
 

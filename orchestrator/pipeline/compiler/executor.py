@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from orchestrator.pipeline import component, quantity, spec
-from orchestrator.pipeline.component import Component, Container, Input, Output, Type
+from orchestrator.pipeline.component import Component, Container, Input, Output
+from orchestrator.pipeline.kinds import Type
 
 Data = dict[str, Any]
 _PRODUCT = "nvidia.com/gpu.product"

@@ -14,9 +14,10 @@ from orchestrator.pipeline.compiler import executor, naming
 from orchestrator.pipeline.compiler.dag import Dag, Data
 from orchestrator.pipeline.compiler.library import Library
 from orchestrator.pipeline.compiler.values import Values
-from orchestrator.pipeline.component import Compiled, Component, Container, Input, Type
+from orchestrator.pipeline.component import Compiled, Component, Container, Input
 from orchestrator.pipeline.definition import Definition, Use, declared_item_type, type_of
 from orchestrator.pipeline.expression import references
+from orchestrator.pipeline.kinds import Type
 from orchestrator.pipeline.reference import Item
 
 COMPLETED = "ALL_UPSTREAM_TASKS_COMPLETED"

@@ -15,8 +15,9 @@ from orchestrator.pipeline.compiler import dag as dags
 from orchestrator.pipeline.compiler import executor, naming
 from orchestrator.pipeline.compiler.dag import Channel, Dag, Data
 from orchestrator.pipeline.compiler.library import Library
-from orchestrator.pipeline.component import Component, Input, Output, Type
+from orchestrator.pipeline.component import Component, Input, Output
 from orchestrator.pipeline.definition import Definition, Use, declared_field_type, is_path, paths, type_of
+from orchestrator.pipeline.kinds import Type
 from orchestrator.pipeline.reference import RUN_FIELDS, Item, OneOf, Parameter, Reference, Run, Text
 
 _TEXT = Type("STRING")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+import sys
 import time
 from collections.abc import Iterator, Sequence
 
 from rich.console import RenderableType
+from rich.padding import Padding
 from rich.text import Text
 
 from orchestrator.cli import live, screen, summary, wording
@@ -46,12 +48,22 @@ def of_run(run: RunRecord, tasks: Sequence[TaskRecord], *, status: str) -> Itera
     if tasks:
         yield Text()
         yield Text("tasks", "bold")
-        yield live.rows(states.groups(state.tasks.values()), now=time.time(), unicode=unicode)
+        yield _table(states.groups(state.tasks.values()), unicode=unicode)
     yield from summary.findings(state)
     yield from summary.section("outputs of tasks", _made(tasks))
     if tasks:
         yield Text()
-        yield Text(f"orc show {run.id} TASK tells what a task was given; orc logs {run.id} TASK what it said", "dim")
+        hint = f"`orc show {run.id} TASK` tells what a task was given, `orc logs {run.id} TASK` what it said."
+        yield summary.prose(Text(hint, "dim"))
+
+
+def _table(groups: Sequence[states.Group], *, unicode: bool) -> RenderableType:
+    now = time.time()
+    if sys.stdout.isatty():
+        return Padding(live.rows(groups, now=now, unicode=unicode), (0, 0, 0, 2))
+    cells = [["", *(cell.plain for cell in live.cells(group, now=now, unicode=unicode))] for group in groups]
+    columns = [screen.Column("", right=index == 4) for index in range(6)]
+    return Text(screen.aligned(columns, cells, heading=False).rstrip("\n"))
 
 
 def _made(tasks: Sequence[TaskRecord]) -> list[tuple[str, str]]:

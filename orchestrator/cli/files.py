@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.errors import BackendError, OrchestratorError, PipelineError
+from orchestrator.errors import BackendError, OrchestratorError, PipelineError, Problem
 
 _File = Annotated[Path, typer.Argument(metavar="FILE", help="A pipeline file.")]
 _Output = Annotated[
@@ -45,15 +45,15 @@ def compile(file: _File, output: _Output = None) -> None:
 
 
 def validate(
-    files: Annotated[list[Path], typer.Argument(help="Pipeline files.", metavar="FILE...", show_default=False)],
+    files: Annotated[list[Path], typer.Argument(help="Files of any kind.", metavar="FILE...")],
 ) -> None:
-    """Check pipeline files with everything they name, and report every problem."""
-    from orchestrator.cli import check
+    """Check files (pipelines, components, endpoints, schemas) with all they name, and report every problem."""
+    from orchestrator.cli import kinds
 
-    problems = []
+    problems: list[Problem] = []
     for file in files:
         try:
-            said = check.file(file)
+            said = kinds.check(file)
         except PipelineError as error:
             problems += error.problems
         else:
@@ -82,9 +82,9 @@ def schema(
     kind: Annotated[Kind, typer.Argument(help="Which file.", metavar="KIND", show_default=False)],
 ) -> None:
     """Print the JSON Schema of a kind of file, for editors: pipeline, component, endpoint or schema."""
-    from orchestrator.cli import schemas
+    from orchestrator.cli import kinds
 
-    _give(schemas.text(kind), None)
+    _give(kinds.json_schema(kind), None)
 
 
 def init(

@@ -54,7 +54,7 @@ def show(run: options.Run = "last", task: options.Task = "", format: options.Lis
     """Show a run: its tasks, what came of them and where it is; with TASK, everything about that one."""
     from orchestrator.cli import details, machine
 
-    metadata = _needed(options.read().state, run)
+    metadata = needed(options.read().state, run)
     record = metadata.run(run)
     tasks = metadata.tasks(record.id)
     chosen = details.named(tasks, task) if task else tasks
@@ -62,10 +62,8 @@ def show(run: options.Run = "last", task: options.Task = "", format: options.Lis
         told = {**machine.run(record, _status(record)), "tasks": [machine.task(each) for each in chosen]}
         typer.echo(machine.text(told))
         return
-    console = screen.console()
     lines = details.of_tasks(chosen) if task else details.of_run(record, tasks, status=_status(record))
-    for line in lines:
-        console.print(line)
+    screen.tell(lines)
 
 
 def logs(
@@ -76,7 +74,7 @@ def logs(
     """Print what the tasks of a run wrote."""
     from orchestrator.cli import log
 
-    metadata = _needed(options.read().state, run)
+    metadata = needed(options.read().state, run)
     record = metadata.run(run)
     if follow:
         log.follow(metadata, record.id, task, is_over=lambda: _status(metadata.run(record.id)) != "RUNNING")
@@ -92,10 +90,11 @@ def recorded(state: Path) -> Metadata | None:
     return metadata.Metadata(file) if file.is_file() else None
 
 
-def _needed(state: Path, run: str) -> Metadata:
+def needed(state: Path, run: str) -> Metadata:
+    """The record of runs, which a run is looked for in."""
     metadata = recorded(state)
     if metadata is None:
-        raise NotFoundError("run", run, hint=f"there are no runs in {state} yet; ORC_STATE names another folder")
+        raise NotFoundError("run", run, hint=f"nothing ran in {state} yet; ORC_STATE names another folder")
     return metadata
 
 

@@ -41,9 +41,9 @@ class View:
     ) -> None:
         self._live.stop()
 
-    def show(self, event: Event) -> None:
+    def show(self, event: Event, before: RunState) -> None:
         """Take an event into the picture; the picture itself is redrawn some times a second."""
-        self._state = states.after(self._state, event)
+        self._state = states.after(before, event)
         for message in warnings(event):
             self._console.print(Text(f"warning: {wording.one_line(message)}", "yellow"))
 
@@ -82,7 +82,7 @@ def rows(groups: Sequence[states.Group], *, now: float, unicode: bool = True) ->
     grid.add_column(justify="right", no_wrap=True)
     grid.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
     for group in groups:
-        grid.add_row(*_row(group, now=now, unicode=unicode))
+        grid.add_row(*cells(group, now=now, unicode=unicode))
     return grid
 
 
@@ -110,7 +110,8 @@ def _heading(state: RunState, *, now: float, unicode: bool) -> Text:
     return line
 
 
-def _row(group: states.Group, *, now: float, unicode: bool) -> tuple[RenderableType, ...]:
+def cells(group: states.Group, *, now: float, unicode: bool) -> tuple[Text, ...]:
+    """The row of a task: symbol, name, state, time, and what there is to say."""
     status = _status(group)
     look = wording.look(status)
     starts = [task.started for task in group.tasks if task.started]

@@ -12,6 +12,7 @@ from orchestrator.runners.events import Status
 from orchestrator.stores.metadata import Metadata, TaskRecord
 
 _PAUSE = 0.3
+_PROGRESS = b"::progress "
 
 
 def show(metadata: Metadata, run: str, task: str) -> None:
@@ -43,7 +44,7 @@ def follow(metadata: Metadata, run: str, task: str, *, is_over: Callable[[], boo
             if not task and each.path != last:
                 _header(each, first=not last)
                 last = each.path
-            read[each.path] = _copy(file, read.get(each.path, 0))
+            read[each.path] = _copy(file, read.get(each.path, 0), whole=not over)
         if over:
             return
         time.sleep(_PAUSE)
@@ -70,11 +71,18 @@ def _header(task: TaskRecord, *, first: bool) -> None:
     print(("" if first else "\n") + (f"\x1b[1m{text}\x1b[0m" if sys.stdout.isatty() else text))
 
 
-def _copy(file: Path, offset: int) -> int:
-    """Print the file from `offset`; where it ended."""
+def _copy(file: Path, offset: int, *, whole: bool = False) -> int:
+    """Print the lines of the file from `offset`, without the progress they report; where the next one begins.
+
+    With `whole` a last line that has no end yet is left for the next time.
+    """
     with file.open("rb") as log:
         log.seek(offset)
-        while part := log.read(1 << 20):
-            sys.stdout.write(part.decode("utf-8", "replace"))
-        sys.stdout.flush()
-        return log.tell()
+        for line in log:
+            if whole and not line.endswith(b"\n"):
+                break
+            offset += len(line)
+            if not line.startswith(_PROGRESS):
+                sys.stdout.write(line.decode("utf-8", "replace"))
+    sys.stdout.flush()
+    return offset

@@ -14,6 +14,7 @@ from orchestrator.errors import OrchestratorError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from orchestrator.cli.state import RunState
     from orchestrator.runners.events import Event
     from orchestrator.settings import Settings
 
@@ -59,16 +60,23 @@ def run(
 def resume(run: options.Run = "last", workers: options.Workers = None, format: _View = None) -> None:
     """Go on with a run that failed, was cancelled or was killed; what finished is not run again."""
     from orchestrator import runs
+    from orchestrator.cli import history, state
 
     settings = options.read()
-    raise typer.Exit(_watch(runs.resume(run, settings, workers=workers), format, settings))
+    metadata = history.needed(settings.state, run)
+    record = metadata.run(run)
+    before = state.resumed(state.recorded(record, metadata.tasks(record.id)))
+    raise typer.Exit(_watch(runs.resume(record.id, settings, workers=workers), format, settings, before))
 
 
 def cancel(run: options.Run = "last") -> None:
     """Cancel a run that goes on, in whichever terminal it was started."""
     from orchestrator import runs
+    from orchestrator.cli import history
 
-    typer.echo(runs.cancel(run, options.read()))
+    settings = options.read()
+    history.needed(settings.state, run)
+    typer.echo(runs.cancel(run, settings))
 
 
 def _given(pairs: list[str]) -> dict[str, str]:
@@ -83,8 +91,8 @@ def _given(pairs: list[str]) -> dict[str, str]:
     return given
 
 
-def _watch(events: Iterator[Event], format: View | None, settings: Settings) -> int:
+def _watch(events: Iterator[Event], format: View | None, settings: Settings, state: RunState | None = None) -> int:
     from orchestrator.cli import watch
 
     chosen = format or (View.LIVE if screen.is_terminal() else View.PLAIN)
-    return watch.watch(events, watch.VIEWS[chosen](), settings)
+    return watch.watch(events, watch.VIEWS[chosen](), settings, state or watch.NEW)

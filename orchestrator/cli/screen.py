@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.console import Console, RenderableType
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,15 @@ def console() -> Console:
     """Standard output: what we print is data, so nothing in it is markup."""
     from rich.console import Console
 
-    return Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
+    return Console(highlight=False, markup=False, emoji=False)
+
+
+def tell(lines: Iterable[RenderableType]) -> None:
+    """Print lines: what is prose wraps between words in a terminal, all else is left whole to be copied."""
+    target = console()
+    wraps = sys.stdout.isatty()
+    for line in lines:
+        target.print(line, soft_wrap=not wraps or getattr(line, "no_wrap", False) is None)
 
 
 def table(
@@ -70,13 +78,13 @@ def table(
         if index < len(styles):
             cells[styled].stylize(styles[index])
         drawn.add_row(*cells)
-    console().print(drawn, soft_wrap=False)
+    console().print(drawn)
 
 
-def aligned(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> str:
+def aligned(columns: Sequence[Column], rows: Sequence[Sequence[str]], *, heading: bool = True) -> str:
     """A listing as plain text: one row a line, nothing cut off."""
-    lines = [[column.name for column in columns], *rows]
-    widths = [max(len(line[index]) for line in lines) for index in range(len(columns))]
+    lines = [[column.name for column in columns], *rows] if heading else rows
+    widths = [max((len(line[index]) for line in lines), default=0) for index in range(len(columns))]
     text = ""
     for line in lines:
         cells = [

@@ -201,6 +201,12 @@ def recorded(run: RunRecord, tasks: Iterable[TaskRecord]) -> RunState:
     )
 
 
+def resumed(state: RunState) -> RunState:
+    """The run as it begins again: what did not end well waits."""
+    again = {path: task if task.status.good else TaskState(task.id) for path, task in state.tasks.items()}
+    return replace(state, tasks=again)
+
+
 def _recorded(task: TaskRecord) -> TaskState:
     decided = [sentence for _, sentence in decisions(task.outputs)]
     return TaskState(

@@ -22,7 +22,7 @@ _VERDICTS = {"published": "green", "rejected": "yellow", "undecided": "red"}
 
 def lines(state: RunState, *, unicode: bool = True) -> Iterator[Text]:
     """The end of a run: how it went, what came of it, where to look, and what to type next."""
-    yield _headline(state, unicode=unicode)
+    yield from _headline(state, unicode=unicode)
     yield from findings(state)
     if state.status in (Status.FAILED, Status.CANCELLED):
         yield from section("go on", [("orc resume " + shlex.quote(state.run), "what finished is not run again")])
@@ -36,7 +36,7 @@ def findings(state: RunState) -> Iterator[Text]:
     yield from section("reports", [(task.id.name, place(each.uri)) for task, each in _html(state)])
 
 
-def _headline(state: RunState, *, unicode: bool) -> Text:
+def _headline(state: RunState, *, unicode: bool) -> Iterator[Text]:
     look = wording.look(state.status)
     mark = wording.mark(state.status, unicode=unicode)
     line = Text.assemble((f"{mark} {state.pipeline}: {look.words}", f"bold {look.colour}"))
@@ -44,21 +44,21 @@ def _headline(state: RunState, *, unicode: bool) -> Text:
         line.append(f" in {wording.duration(state.finished - state.started)}")
     told = [
         f"{len(state.with_status(status))} {wording.look(status).words}"
-        for status in wording.LOOKS
+        for status in (Status.FAILED, *(each for each in wording.LOOKS if each is not Status.FAILED))
         if state.with_status(status)
     ]
     line.append(f"  {', '.join(told)}" if told else "", "dim")
     gated = any(task.note and task.note in state.reason for task in state.tasks.values())
-    if state.reason and not gated:
-        line.append(f"\n  {wording.one_line(state.reason)}")
-    return line
+    yield prose(line)
+    if state.reason and not gated and not state.with_status(Status.FAILED):
+        yield prose(Text(f"  {wording.one_line(state.reason)}"))
 
 
 def _gates(state: RunState) -> Iterator[Text]:
     for task in state.tasks.values():
         for word, sentence in decisions(task.outputs):
             style = _VERDICTS.get(word, "bold")
-            yield Text.assemble("  ", (f"{task.id.name}: ", "bold"), (wording.one_line(sentence), style))
+            yield prose(Text.assemble("  ", (f"{task.id.name}: ", "bold"), (wording.one_line(sentence), style)))
 
 
 def _failures(state: RunState) -> Iterator[Text]:
@@ -66,10 +66,10 @@ def _failures(state: RunState) -> Iterator[Text]:
         tried = f" after {task.attempt} attempts" if task.attempt > 1 else ""
         reason = wording.one_line(task.note) or "it gave no reason"
         yield Text()
-        yield Text.assemble((f"{task.id.name} failed{tried}: ", "bold red"), (reason, "red"))
+        yield prose(Text.assemble((f"{task.id.name} failed{tried}: ", "bold red"), (reason, "red")))
         yield from (Text(f"  | {line}", "dim") for line in tail(task.log, without=reason))
         if task.log:
-            yield Text.assemble(("  log   ", "dim"), task.log)
+            yield Text.assemble(("  log   ", "dim"), place(task.log))
             yield Text.assemble(("  read  ", "dim"), f"orc logs {state.run} {shlex.quote(task.id.name)}")
 
 
@@ -84,6 +84,12 @@ def _html(state: RunState) -> Iterator[tuple[TaskState, Any]]:
     for task in state.tasks.values():
         for artifact in task.artifacts(REPORT):
             yield task, artifact
+
+
+def prose(text: Text) -> Text:
+    """Text that is wrapped between words; other lines are left whole, so that they can be copied."""
+    text.no_wrap = False
+    return text
 
 
 def section(title: str, rows: list[tuple[str, str]]) -> Iterator[Text]:
@@ -110,7 +116,7 @@ def answer(given: Answer) -> Iterator[Text]:
 
 
 def tail(log: str, *, without: str = "", count: int = _TAIL) -> list[str]:
-    """The last lines of a log, without the progress it reports; nothing when they only repeat the reason."""
+    """The last lines of a log, without the progress it reports and without what was said already."""
     if not log:
         return []
     try:
@@ -120,13 +126,16 @@ def tail(log: str, *, without: str = "", count: int = _TAIL) -> list[str]:
     except OSError:
         return []
     said = [wording.printable(line) for line in text.splitlines() if line.strip() and not line.startswith("::progress")]
-    if len(said) == 1 and without and without in said[0]:
-        return []
-    return said[-count:]
+    kept = [line for line in said if not (without and without in wording.one_line(line))]
+    return kept[-count:]
 
 
 def place(uri: str) -> str:
-    """A `file:` URI as a path that can be copied, any other URI as it is."""
+    """A `file:` URI or a path as a path that can be copied, any other URI as it is."""
     from orchestrator.stores import artifacts
 
-    return uri if artifacts.is_remote(uri) else str(artifacts.local_path(uri))
+    if artifacts.is_remote(uri):
+        return uri
+    path = artifacts.local_path(uri)
+    # Shorter to read and as good to copy, from where one is.
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)

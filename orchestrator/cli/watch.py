@@ -16,6 +16,7 @@ from orchestrator.runners.events import Event, Status
 from orchestrator.settings import Settings
 
 CODES = {Status.SUCCEEDED: 0, Status.REJECTED: 0, Status.UNDECIDED: 3, Status.FAILED: 3, Status.CANCELLED: 130}
+NEW = RunState()
 
 
 class View(Protocol):
@@ -34,9 +35,8 @@ class View(Protocol):
         """Say what an endpoint answered."""
 
 
-def watch(events: Iterator[Event], view: View, settings: Settings) -> int:
-    """Show events until there are none; the exit code."""
-    state = RunState()
+def watch(events: Iterator[Event], view: View, settings: Settings, state: RunState = NEW) -> int:
+    """Show events until there are none; the exit code. `state` is what is known of the run already."""
     try:
         for event in events:
             view.show(event, state)
@@ -61,35 +61,29 @@ def _deployed(state: RunState) -> bool:
 class _Text:
     """What the live and the plain view have in common: the end, in words."""
 
-    def __init__(self) -> None:
-        self._console = screen.console()
-
     def leave(self) -> None:
         """Nothing to give back."""
 
     def end(self, state: RunState) -> None:
         if not screen.is_terminal():
-            self._console.print()
-        for line in summary.lines(state, unicode=screen.is_unicode()):
-            self._console.print(line)
+            print()
+        screen.tell(summary.lines(state, unicode=screen.is_unicode()))
 
     def answered(self, answer: runs.Answer) -> None:
-        for line in summary.answer(answer):
-            self._console.print(line)
+        screen.tell(summary.answer(answer))
 
 
 class Live(_Text):
     """The picture that is redrawn in place."""
 
     def __init__(self) -> None:
-        super().__init__()
         self._view: live.View | None = None
 
-    def show(self, event: Event, before: RunState) -> None:  # noqa: ARG002  It keeps a state of its own.
+    def show(self, event: Event, before: RunState) -> None:
         # Entered with the first event, so that a file that does not compile is told on an untouched terminal.
         if self._view is None:
-            self._view = live.View(self._console, unicode=screen.is_unicode()).__enter__()
-        self._view.show(event)
+            self._view = live.View(screen.console(), unicode=screen.is_unicode()).__enter__()
+        self._view.show(event, before)
 
     def leave(self) -> None:
         if self._view is not None:
@@ -100,7 +94,6 @@ class Plain(_Text):
     """A line for every change."""
 
     def __init__(self) -> None:
-        super().__init__()
         self._said: dict[str, float] = {}
 
     def show(self, event: Event, before: RunState) -> None:

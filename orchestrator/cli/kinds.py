@@ -1,0 +1,145 @@
+"""The kinds of file there are: how each is checked, and its JSON Schema."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import orchestrator
+from orchestrator import ir, source
+from orchestrator.cli import wording
+from orchestrator.errors import Location, OrchestratorError, PipelineError, Problem, did_you_mean
+
+_IR = re.compile(r"^\s?\s?\"?pipelineInfo\"?:", re.MULTILINE)
+_DIALECT = "https://json-schema.org/draft/2020-12/schema"
+# A component is a program; what only it knows, it is asked as one. The package never imports components.
+_SCHEMA_PROGRAM = """
+import json, sys
+from components.validate_schema import schema
+print(json.dumps(schema.Schema.model_json_schema(by_alias=True)))
+"""
+_CHECK_PROGRAM = """
+import json, pathlib, sys
+from components.validate_schema import schema
+from orchestrator.errors import PipelineError
+try:
+    columns, problems = len(schema.read(pathlib.Path(sys.argv[1])).columns), []
+except PipelineError as error:
+    columns, problems = 0, [[p.at.file, p.at.line, p.at.column, p.message, p.hint] for p in error.problems]
+print(json.dumps({"columns": columns, "problems": problems}))
+"""
+
+
+def check(file: Path) -> str:
+    """Check a file with everything it names; what it is, in words. Raises PipelineError."""
+    if _is_ir(file):
+        pipeline, _ = ir.read(file)
+        return f"compiled pipeline {pipeline.pipeline_info.name}"
+    read = source.read(file)
+    kind = read.data.get("kind") if isinstance(read.data, dict) else None
+    if not isinstance(kind, str) or kind not in _CHECKS:
+        place = read.at("kind") if isinstance(read.data, dict) and "kind" in read.data else read.at()
+        message = f"unknown kind {kind!r}" if kind else "missing key 'kind'"
+        hint = did_you_mean(str(kind), _CHECKS) if kind else f"one of {', '.join(_CHECKS)}"
+        raise PipelineError([Problem(place, message, hint)])
+    return _CHECKS[kind](file)
+
+
+def json_schema(kind: str) -> str:
+    """The JSON Schema of a kind of file, as text."""
+    schema = {"$schema": _DIALECT, **_SCHEMAS[kind]()}
+    return json.dumps(schema, indent=2, ensure_ascii=False)
+
+
+def _pipeline(file: Path) -> str:
+    from orchestrator.pipeline import load
+
+    definition = load.pipeline(file).definition
+    return f"pipeline {definition.name}, {wording.count(len(definition.uses), 'task')}"
+
+
+def _component(file: Path) -> str:
+    from orchestrator.pipeline import component
+
+    read = source.read(file)
+    parsed = source.model(component.ComponentSpec, read)
+    try:
+        component.build(parsed, file.parent)
+    except ValueError as error:
+        message, *hint = map(str, error.args)
+        raise PipelineError([Problem(read.at("container", "args"), message, " ".join(hint))]) from error
+    return f"component {parsed.metadata.name}"
+
+
+def _endpoint(file: Path) -> str:
+    from orchestrator.serving import endpoint
+
+    return f"endpoint {endpoint.read(file).metadata.name}"
+
+
+def _schema(file: Path) -> str:
+    told = _ask(_CHECK_PROGRAM, str(file))
+    problems = [Problem(Location(*place), message, hint) for *place, message, hint in told["problems"]]
+    if problems:
+        raise PipelineError(problems)
+    return f"schema of {wording.count(told['columns'], 'column')}"
+
+
+def _pipeline_schema() -> Mapping[str, Any]:
+    from orchestrator.pipeline import schema
+
+    return schema.pipeline()
+
+
+def _component_schema() -> Mapping[str, Any]:
+    from orchestrator.pipeline import schema
+
+    return schema.component()
+
+
+def _endpoint_schema() -> Mapping[str, Any]:
+    from orchestrator.serving import endpoint
+
+    return endpoint.Endpoint.model_json_schema(by_alias=True)
+
+
+def _schema_schema() -> Mapping[str, Any]:
+    schema: Mapping[str, Any] = _ask(_SCHEMA_PROGRAM)
+    return schema
+
+
+_CHECKS: Mapping[str, Callable[[Path], str]] = {
+    "Pipeline": _pipeline,
+    "Component": _component,
+    "Endpoint": _endpoint,
+    "Schema": _schema,
+}
+_SCHEMAS: Mapping[str, Callable[[], Mapping[str, Any]]] = {
+    "pipeline": _pipeline_schema,
+    "component": _component_schema,
+    "endpoint": _endpoint_schema,
+    "schema": _schema_schema,
+}
+
+
+def _ask(program: str, *arguments: str) -> Any:
+    root = str(Path(orchestrator.__file__).resolve().parent.parent)
+    command = [sys.executable, "-c", f"import sys; sys.path.insert(0, {root!r})\n{program}", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
+        raise OrchestratorError(f"the component validate_schema cannot be asked: {last}")
+    return json.loads(done.stdout)
+
+
+def _is_ir(file: Path) -> bool:
+    """Whether the file is a compiled specification: it says `pipelineInfo` at the outermost level."""
+    try:
+        return bool(_IR.search(file.read_text(encoding="utf-8", errors="replace")))
+    except OSError:
+        return False  # Reading it as a file of ours says what is wrong.

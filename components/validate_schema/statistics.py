@@ -18,6 +18,8 @@ import pyarrow.compute as pc
 BINS = 20
 TOP = 10
 
+_EXACT = 2.0**50  # Up to here a float still has room for the halves between two integers.
+
 _EMPTY: Mapping[str, Any] = dict.fromkeys(
     ("mean", "median", "min", "max", "std", "zeros", "distinct", "top", "histogram")
 )
@@ -65,7 +67,7 @@ def _numeric(present: Any) -> dict[str, Any]:
     if not len(finite):
         return {"zeros": 0}
     wide = finite.astype(np.float64)
-    counts, edges = _histogram(wide)
+    counts, edges = _histogram(wide, whole=pa.types.is_integer(present.type))
     # The sum and the squares of finite numbers may be too large for a float: then there is no mean to tell.
     with np.errstate(over="ignore", invalid="ignore"):
         moments = {"mean": wide.mean(), "median": np.median(wide), "std": wide.std()}
@@ -88,16 +90,23 @@ def _moments(present: Any) -> dict[str, Any]:
     }
 
 
-def _histogram(values: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+def _histogram(
+    values: npt.NDArray[np.float64], *, whole: bool = False
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+    """Counts and edges; with `whole`, every bin holds equally many integers, so that none is empty by its place."""
     low, high = float(values.min()), float(values.max())
-    whole = np.array([len(values)]), np.array([low, high])
+    one = np.array([len(values)]), np.array([low, high])
     # Bins need a width, and the distance of two floats may be zero or infinite.
     if low == high or not math.isfinite(high - low):
-        return whole
+        return one
     try:
-        return np.histogram(values, bins=BINS)
+        if not whole or max(-low, high) > _EXACT:
+            return np.histogram(values, bins=BINS)
+        width = math.ceil((high - low + 1) / BINS)
+        bins = math.ceil((high - low + 1) / width)
+        return np.histogram(values, bins=low - 0.5 + width * np.arange(bins + 1))
     except ValueError:  # The numbers are too close together for this many bins.
-        return whole
+        return one
 
 
 def _top(present: Any) -> list[dict[str, Any]]:

@@ -56,6 +56,18 @@ def test_the_order_of_the_rows_does_not_matter(values: list[str | None], random:
     assert column(pa.array(values, pa.string())) == column(pa.array(shuffled, pa.string()))
 
 
+@given(st.lists(st.integers(-(2**63), 2**63 - 1) | st.integers(-40, 40), min_size=1))
+def test_integers_fall_into_bins_of_equal_width(values: list[int]) -> None:
+    histogram = column(pa.array(values, pa.int64()))["histogram"]
+    assert sum(histogram["counts"]) == len(values)
+    assert len(histogram["edges"]) == len(histogram["counts"]) + 1 <= 21
+
+
+def test_every_integer_of_a_small_range_has_its_bin() -> None:
+    histogram = column(list(range(1, 13)))["histogram"]
+    assert histogram == {"edges": [number + 0.5 for number in range(13)], "counts": [1] * 12}
+
+
 def test_text_booleans_and_timestamps() -> None:
     text = column(["b", "a", None, "b"])
     assert text | {"type": "string", "count": 3, "missing": 1, "min": "a", "max": "b", "distinct": 2} == text

@@ -81,7 +81,9 @@ def detect(raw: bytes, name: str) -> str:
 def write(table: pa.Table, path: Path) -> None:
     """Write Parquet. The bytes depend on the table alone, so that equal data has an equal digest."""
     try:
-        pq.write_table(table, path, compression="zstd")
+        # Given a path, Arrow deletes what is there when writing fails, whatever it is; an open file it leaves alone.
+        with path.open("wb") as file:
+            pq.write_table(table, file, compression="zstd")
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno else str(error)
         raise BackendError("disk", f"cannot write {path}: {reason}") from error

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import json
+import subprocess
+import sys
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,9 @@ from hypothesis import strategies as st
 
 from components.tables import dataset
 from components.tables.reading import Reading
-from orchestrator.errors import BackendError, OrchestratorError
+from orchestrator.errors import OrchestratorError
+
+from .conftest import ROOT
 
 
 def columns(raw: bytes, name: str = "data.csv", **reading: Any) -> dict[str, list[Any]]:
@@ -149,9 +153,23 @@ def test_equal_tables_are_equal_bytes(tmp_path: Path) -> None:
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
 
 
-def test_a_full_disk_is_told() -> None:
-    with pytest.raises(BackendError, match="disk: cannot write /dev/full: No space left on device"):
-        dataset.write(pa.table(ROWS), Path("/dev/full"))
+def test_a_disk_that_takes_no_more_is_told(tmp_path: Path) -> None:
+    # A limit on the size of files stands for a full disk. In a process of its own, because it cannot be lifted again.
+    code = """if True:
+        import resource, sys
+        from pathlib import Path
+        import pyarrow as pa
+        from components.tables import dataset
+        from orchestrator.errors import BackendError
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+        try:
+            dataset.write(pa.table({"n": [number * 7919 % 10007 for number in range(9999)]}), Path(sys.argv[1]))
+        except BackendError as error:
+            print(error)
+    """
+    command = [sys.executable, "-c", code, str(tmp_path / "large.parquet")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == f"disk: cannot write {tmp_path}/large.parquet: File too large\n"
 
 
 def test_a_folder_and_an_unreadable_file_are_refused(tmp_path: Path) -> None:

@@ -14,8 +14,8 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from orchestrator.model.signature import Array, InputError
-from orchestrator.serving import codec, v1, v2
-from orchestrator.serving.codec import RequestError
+from orchestrator.serving import binary, codec, v1, v2
+from orchestrator.serving.codec import Content, RequestError
 from orchestrator.serving.host import Host
 from orchestrator.serving.hosted import Hosted, Status, Variant
 from orchestrator.serving.metrics import Timings
@@ -46,20 +46,22 @@ class Answering:
         status = self.host.endpoints.get(name)
         variant: Variant | None = None
         code = 200
-        headers: dict[str, str] = {}
+        headers = {"content-type": "application/json"}
         try:
             endpoint = ready(self.host, name)
             variant = _chosen(endpoint, request)
             content = await self._within_limits(request, endpoint, variant, protocol)
             headers[VARIANT_HEADER] = variant.declared.name
+            if content.json_length is not None:
+                headers |= {"content-type": "application/octet-stream", binary.HEADER: str(content.json_length)}
         except RequestError as error:
-            code, content = error.status, codec.problem(error.message)
+            code, content = error.status, Content(codec.problem(error.message))
             if code == 503:
                 headers["retry-after"] = "1"
             elif code in (408, 413):
                 headers["connection"] = "close"  # What is left of the body is not worth reading.
         self._count(status, variant, protocol, code)
-        return Response(content, code, headers, media_type="application/json")
+        return Response(content.body, code, headers)
 
     def _count(self, status: Status | None, variant: Variant | None, protocol: Protocol, code: int) -> None:
         if status is not None:
@@ -70,7 +72,7 @@ class Answering:
             status.name if status else "", named.name if named else "", named.version if named else "", protocol, code
         )
 
-    async def _within_limits(self, request: Request, endpoint: Hosted, variant: Variant, protocol: Protocol) -> bytes:
+    async def _within_limits(self, request: Request, endpoint: Hosted, variant: Variant, protocol: Protocol) -> Content:
         limits = endpoint.declaration.spec.limits
         status = self.host.endpoints[endpoint.declaration.name]
         if status.in_flight >= limits.concurrency:
@@ -81,7 +83,7 @@ class Answering:
             async with asyncio.timeout(limits.timeout_seconds):
                 body = await _body(request, limits.body_bytes)
                 reading = False
-                call = self._call(body, variant, protocol, endpoint.declaration.name)
+                call = self._call(request, body, variant, protocol)
                 short = len(body) <= SMALL_BODY and variant.cost.is_short
                 handed_over, release = release, _nothing
                 return await self.work.run(call, short=short, finished=handed_over)
@@ -102,10 +104,13 @@ class Answering:
 
         return release
 
-    def _call(self, body: bytes, variant: Variant, protocol: Protocol, name: str) -> Callable[[], bytes]:
+    def _call(self, request: Request, body: bytes, variant: Variant, protocol: Protocol) -> Callable[[], Content]:
+        name = request.path_params["name"]
         timings = self.host.metrics.timings(name)
-        respond = _respond_v1 if protocol == "v1" else _respond_v2
-        return lambda: respond(body, variant, name, timings)
+        if protocol == "v1":
+            return lambda: _respond_v1(body, variant, name, timings)
+        header = request.headers.get(binary.HEADER)
+        return lambda: _respond_v2(body, header, variant, name, timings)
 
 
 def ready(host: Host, name: str) -> Hosted:
@@ -167,7 +172,7 @@ async def _body(request: Request, limit: int) -> bytes:
     return b"".join(chunks)
 
 
-def _respond_v1(body: bytes, variant: Variant, name: str, timings: Timings) -> bytes:
+def _respond_v1(body: bytes, variant: Variant, name: str, timings: Timings) -> Content:
     began = time.perf_counter()
     try:
         columns, rows = v1.decode(body, variant.model.signature)
@@ -181,16 +186,16 @@ def _respond_v1(body: bytes, variant: Variant, name: str, timings: Timings) -> b
     return content
 
 
-def _respond_v2(body: bytes, variant: Variant, name: str, timings: Timings) -> bytes:
+def _respond_v2(body: bytes, header: str | None, variant: Variant, name: str, timings: Timings) -> Content:
     began = time.perf_counter()
     try:
-        request = v2.decode(body, variant.model.signature)
+        request = v2.decode(body, variant.model.signature, header)
     except InputError as error:
         raise RequestError(error.message) from None
     decoded = time.perf_counter()
     outputs = _predicted(variant, name, lambda: variant.model.outputs(request.columns))
     predicted = time.perf_counter()
-    content = v2.encode(name, variant.declared.version, request.id, outputs, request.outputs)
+    content = v2.encode(name, variant.declared.version, request, outputs)
     _observe(timings, began, decoded, predicted, request.rows)
     return content
 

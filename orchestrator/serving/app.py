@@ -79,7 +79,9 @@ class _Surface:
         return _json({"name": name, "ready": True})
 
     async def server(self, _: Request) -> Response:
-        return _json({"name": "orchestrator", "version": metadata.version("orchestrator"), "extensions": []})
+        return _json(
+            {"name": "orchestrator", "version": metadata.version("orchestrator"), "extensions": ["binary_tensor_data"]}
+        )
 
     async def live(self, _: Request) -> Response:
         return _json({"live": True})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import msgspec
@@ -17,6 +18,14 @@ class RequestError(OrchestratorError):
     def __init__(self, message: str, *, status: int = 400, hint: str = "") -> None:
         super().__init__(message, hint=hint)
         self.status = status
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """The body of an answer; with binary tensors behind the JSON it says how long the JSON is."""
+
+    body: bytes
+    json_length: int | None = None
 
 
 def read(decoder: msgspec.json.Decoder[T], body: bytes | msgspec.Raw, what: str = "the body") -> T:

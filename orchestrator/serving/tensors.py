@@ -10,15 +10,13 @@ import numpy as np
 
 from orchestrator.errors import did_you_mean
 from orchestrator.model.signature import Array, Type
-from orchestrator.serving import codec
+from orchestrator.serving import binary, codec
 from orchestrator.serving.codec import RequestError
 
-_INTEGERS = {f"{sign}INT{bits}": np.dtype(f"{sign}int{bits}".lower()) for sign in ("", "U") for bits in (8, 16, 32, 64)}
-_FLOATS = {f"FP{bits}": np.dtype(f"float{bits}") for bits in (16, 32, 64)}
 # Beyond these a shape is not a table, and its product alone could keep a server busy.
 MAX_DIMENSIONS = 8
 MAX_SIZE = 2**31 - 1
-DATATYPES = ("BOOL", *_INTEGERS, *_FLOATS, "BYTES")
+DATATYPES = ("BOOL", *binary.INTEGERS, *binary.FLOATS, "BYTES")
 
 # How a column of a signature is told in the metadata of a model; a timestamp travels as ISO 8601 text.
 OF_COLUMN: dict[Type, str] = {
@@ -42,19 +40,23 @@ class Tensor(msgspec.Struct):
 
 _ANY = msgspec.json.Decoder(list[Any])
 _FLAT: dict[str, tuple[msgspec.json.Decoder[Any], Any]] = {
-    **dict.fromkeys(_FLOATS, (msgspec.json.Decoder(list[float | None]), list[float | None])),
-    **dict.fromkeys(_INTEGERS, (msgspec.json.Decoder(list[int | None]), list[int | None])),
+    **dict.fromkeys(binary.FLOATS, (msgspec.json.Decoder(list[float | None]), list[float | None])),
+    **dict.fromkeys(binary.INTEGERS, (msgspec.json.Decoder(list[int | None]), list[int | None])),
     "BOOL": (msgspec.json.Decoder(list[bool | None]), list[bool | None]),
     "BYTES": (msgspec.json.Decoder(list[str | None]), list[str | None]),
 }
 
 
-def array(tensor: Tensor) -> Array:
-    """The tensor as a numpy array of its shape. Null stands for a missing value. Raises RequestError."""
+def array(tensor: Tensor, raw: memoryview | None = None) -> Array:
+    """The tensor as a numpy array of its shape, its content in JSON or in `raw`. Raises RequestError."""
     if tensor.datatype not in _FLAT:
         hint = did_you_mean(tensor.datatype, DATATYPES) or "known: " + ", ".join(DATATYPES)
         raise RequestError(f"tensor {tensor.name!r} has an unknown datatype {tensor.datatype!r} ({hint})")
     _check_shape(tensor)
+    if raw is not None:
+        if bytes(tensor.data):
+            raise RequestError(f"tensor {tensor.name!r} has both data and binary_data_size")
+        return binary.array(tensor.name, tensor.datatype, tensor.shape, raw)
     if not bytes(tensor.data):
         raise RequestError(f"tensor {tensor.name!r} has no data")
     values = _values(tensor)
@@ -65,8 +67,8 @@ def array(tensor: Tensor) -> Array:
 
 
 def output(name: str, values: Array) -> dict[str, Any]:
-    """An array as an output tensor of an answer."""
-    return {"name": name, "shape": list(values.shape), "datatype": datatype(values), "data": values.ravel().tolist()}
+    """An array as an output tensor of an answer; its content is still to be added."""
+    return {"name": name, "shape": list(values.shape), "datatype": datatype(values)}
 
 
 def datatype(values: Array) -> str:
@@ -123,15 +125,15 @@ def _flattened(nested: list[Any], shape: list[int]) -> list[Any] | None:
 
 
 def _packed(tensor: Tensor, values: list[Any]) -> Array:
-    if tensor.datatype in _FLOATS:
+    if tensor.datatype in binary.FLOATS:
         array = np.array(values, dtype=np.float64)
         if tensor.datatype != "FP64" and array.size:
-            largest = np.finfo(_FLOATS[tensor.datatype]).max
+            largest = np.finfo(binary.FLOATS[tensor.datatype]).max
             # Kept in double precision: a client that writes FP32 and 39.1 means 39.1.
             if (np.abs(array) > largest).any():
                 raise RequestError(f"tensor {tensor.name!r} has a number that does not fit {tensor.datatype}")
         return array
-    if tensor.datatype in _INTEGERS:
+    if tensor.datatype in binary.INTEGERS:
         return _integers(tensor, values)
     if tensor.datatype == "BOOL" and None not in values:
         return np.array(values, dtype=np.bool_)
@@ -141,10 +143,10 @@ def _packed(tensor: Tensor, values: list[Any]) -> Array:
 
 
 def _integers(tensor: Tensor, values: list[Any]) -> Array:
-    limits = np.iinfo(_INTEGERS[tensor.datatype])
+    limits = np.iinfo(binary.INTEGERS[tensor.datatype])
     present = [value for value in values if value is not None]
     if present and not (limits.min <= min(present) and max(present) <= limits.max):
         raise RequestError(f"tensor {tensor.name!r} has a number that does not fit {tensor.datatype}")
     if len(present) < len(values):
         return np.array(values, dtype=np.float64)
-    return np.array(values, dtype=_INTEGERS[tensor.datatype])
+    return np.array(values, dtype=binary.INTEGERS[tensor.datatype])

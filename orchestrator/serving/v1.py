@@ -18,7 +18,7 @@ from orchestrator.model.signature import (
     columns_from_tensors,
 )
 from orchestrator.serving import codec
-from orchestrator.serving.codec import RequestError
+from orchestrator.serving.codec import Content, RequestError
 
 
 class _Request(msgspec.Struct):
@@ -53,9 +53,9 @@ def decode(body: bytes, signature: Signature) -> tuple[Columns, int]:
     )
 
 
-def encode(predictions: list[Any]) -> bytes:
+def encode(predictions: list[Any]) -> Content:
     """The answer to a request."""
-    return codec.write({"predictions": predictions})
+    return Content(codec.write({"predictions": predictions}))
 
 
 def _whole(rows: list[Any], kinds: set[type], signature: Signature) -> Columns | None:

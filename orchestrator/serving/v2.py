@@ -1,4 +1,4 @@
-"""The V2 protocol (Open Inference Protocol) in JSON: named tensors in, named tensors out."""
+"""The V2 protocol (Open Inference Protocol): named tensors in, named tensors out, their content in JSON or binary."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import msgspec
 
 from orchestrator.errors import did_you_mean
 from orchestrator.model.signature import Array, Columns, Signature, columns_from_tensors
-from orchestrator.serving import codec, tensors
-from orchestrator.serving.codec import RequestError
+from orchestrator.serving import binary, codec, tensors
+from orchestrator.serving.codec import Content, RequestError
 from orchestrator.serving.tensors import Tensor
 
 
@@ -35,39 +35,63 @@ class Request:
 
     columns: Columns
     rows: int
-    id: str | None
-    outputs: tuple[str, ...]
+    id: str | None = None
+    outputs: tuple[str, ...] = ()
+    binary: frozenset[str] = frozenset()  # The outputs wanted as bytes behind the JSON.
+    all_binary: bool = False
 
 
-def decode(body: bytes, signature: Signature) -> Request:
-    """The request in `body`. Raises RequestError or signature.InputError."""
-    message = codec.read(_DECODER, body)
+def decode(body: bytes, signature: Signature, header: str | None = None) -> Request:
+    """The request in `body`; `header` is the length of its JSON part. Raises RequestError or signature.InputError."""
+    text, rest = binary.split(body, header)
+    message = codec.read(_DECODER, text)
     if not message.inputs:
         raise RequestError("inputs is empty: send one tensor per column, or one [rows, columns] tensor")
     arrays: dict[str, Array] = {}
     for tensor in message.inputs:
         if tensor.name in arrays:
             raise RequestError(f"tensor {tensor.name!r} is given twice")
-        arrays[tensor.name] = tensors.array(tensor)
+        raw, rest = binary.take(tensor.name, tensor.parameters, rest)
+        arrays[tensor.name] = tensors.array(tensor, raw)
+    if len(rest):
+        raise RequestError(f"the body has {len(rest)} bytes that belong to no tensor")
     _refuse_lone(arrays, signature)
     columns = columns_from_tensors(signature, arrays)
     rows = len(next(iter(columns.values()), ()))
     if not rows:
         raise RequestError("the tensors have no rows: send at least one")
-    return Request(columns, rows, message.id, tuple(output.name for output in message.outputs or ()))
+    asked = message.outputs or []
+    return Request(
+        columns,
+        rows,
+        message.id,
+        tuple(output.name for output in asked),
+        frozenset(output.name for output in asked if (output.parameters or {}).get("binary_data") is True),
+        (message.parameters or {}).get("binary_data_output") is True,
+    )
 
 
-def encode(model: str, version: str, id: str | None, outputs: dict[str, Array], wanted: tuple[str, ...]) -> bytes:
-    """The answer to a request: the `wanted` outputs, or all. Raises RequestError for one that is not there."""
-    for name in wanted:
+def encode(model: str, version: str, request: Request, outputs: dict[str, Array]) -> Content:
+    """The answer: the outputs that were asked for, or all. Raises RequestError for one that is not there."""
+    for name in request.outputs:
         if name not in outputs:
             hint = did_you_mean(name, outputs)
             raise RequestError(f"there is no output {name!r}" + (f" ({hint})" if hint else ""))
     answer: dict[str, Any] = {"model_name": model, "model_version": version}
-    if id is not None:
-        answer["id"] = id
-    answer["outputs"] = [tensors.output(name, outputs[name]) for name in wanted or outputs]
-    return codec.write(answer)
+    if request.id is not None:
+        answer["id"] = request.id
+    behind: list[bytes] = []
+    told = answer["outputs"] = []
+    for name in request.outputs or outputs:
+        tensor = tensors.output(name, outputs[name])
+        told.append(tensor)
+        if request.all_binary or name in request.binary:
+            behind.append(binary.content(outputs[name]))
+            tensor["parameters"] = {"binary_data_size": len(behind[-1])}
+        else:
+            tensor["data"] = outputs[name].ravel().tolist()
+    text = codec.write(answer)
+    return Content(b"".join([text, *behind]), len(text)) if behind else Content(text)
 
 
 def _refuse_lone(arrays: dict[str, Array], signature: Signature) -> None:

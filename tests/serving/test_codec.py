@@ -169,7 +169,8 @@ def test_v2_says_what_is_wrong(sent: bytes, told: str) -> None:
 
 def test_an_output_that_is_not_there_is_refused_and_one_that_is_comes_alone() -> None:
     outputs = {"species": np.array(["x"], dtype=object), "probabilities": np.array([[0.25, 0.75]])}
-    answer = msgspec.json.decode(v2.encode("m", "3", "id-1", outputs, ("probabilities",)))
+    request = v2.Request({}, 1, "id-1", ("probabilities",))
+    answer = msgspec.json.decode(v2.encode("m", "3", request, outputs).body)
     assert answer == {
         "model_name": "m",
         "model_version": "3",
@@ -177,7 +178,7 @@ def test_an_output_that_is_not_there_is_refused_and_one_that_is_comes_alone() ->
         "outputs": [{"name": "probabilities", "shape": [1, 2], "datatype": "FP64", "data": [0.25, 0.75]}],
     }
     with pytest.raises(RequestError, match="did you mean 'species'"):
-        v2.encode("m", "3", None, outputs, ("specie",))
+        v2.encode("m", "3", v2.Request({}, 1, outputs=("specie",)), outputs)
 
 
 CELLS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)

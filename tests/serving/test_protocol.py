@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import socket
+import urllib.request
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -65,6 +67,22 @@ def test_v2_one_tensor_and_one_output(served: str, measured: Any, ask: Ask) -> N
         reply = ask(served, "/v2/models/measured/infer", request)
         assert [output["name"] for output in reply.json["outputs"]] == ["species"]
         assert reply.json["outputs"][0]["data"] == measured.predictions
+
+
+def test_v2_binary_in_and_out(served: str, measured: Any) -> None:
+    rows = np.array([list(row.values()) for row in measured.examples])
+    tensor_ = {"name": "x", "datatype": "FP64", "shape": [3, 4], "parameters": {"binary_data_size": rows.nbytes}}
+    text = json.dumps(infer(tensor_, parameters={"binary_data_output": True})).encode()
+    request = urllib.request.Request(f"{served}/v2/models/measured/infer", text + rows.tobytes())
+    request.add_header("Content-Type", "application/octet-stream")
+    request.add_header("Inference-Header-Content-Length", str(len(text)))
+    with urllib.request.urlopen(request) as response:
+        length = int(response.headers["Inference-Header-Content-Length"])
+        body = response.read()
+    _, probabilities = json.loads(body[:length])["outputs"]
+    found = np.frombuffer(body[-probabilities["parameters"]["binary_data_size"] :]).reshape(probabilities["shape"])
+    assert found.sum(axis=1) == pytest.approx(1)
+    assert measured.predictions[0].encode() in body[length:]
 
 
 def test_a_version_or_a_variant_can_be_asked_for(served: str, penguins: Any, ask: Ask) -> None:

@@ -19,7 +19,9 @@ from orchestrator.runners.events import Event, Status, TaskFinished, Warned
 MOST = 30
 """Rows that are shown at once; with more tasks, finished ones become a line that counts them."""
 _BAR = 14
-_ORDER = {Status.FAILED: 0, Status.RUNNING: 1, Status.CANCELLED: 2, Status.PENDING: 3}
+_LOUD = (Status.FAILED, Status.CANCELLED, Status.REJECTED)
+_NEXT = 5
+_FIRST = (Status.FAILED, Status.RUNNING, Status.CANCELLED)
 
 
 class View:
@@ -87,10 +89,24 @@ def rows(groups: Sequence[states.Group], *, now: float, unicode: bool = True) ->
 
 
 def fitting(groups: Sequence[states.Group], room: int) -> tuple[list[states.Group], list[states.Group]]:
-    """What is shown and what is only counted: failed and running tasks matter most, then those that come next."""
+    """What is shown and what is only counted.
+
+    Failed and running tasks matter most, then the few that come next, then those that finished last.
+    """
     if len(groups) <= room:
         return list(groups), []
-    ranked = sorted(range(len(groups)), key=lambda index: (_ORDER.get(_status(groups[index]), 4), index))
+    waiting = [index for index, group in enumerate(groups) if _status(group) is Status.PENDING]
+    near = set(waiting[:_NEXT])
+
+    def rank(index: int) -> tuple[int, float]:
+        group, status = groups[index], _status(groups[index])
+        if status in _FIRST:
+            return _FIRST.index(status), index
+        if status is Status.PENDING:
+            return (3, index) if index in near else (5, index)
+        return 4, -max((task.finished or 0.0 for task in group.tasks), default=0.0)
+
+    ranked = sorted(range(len(groups)), key=rank)
     kept = set(ranked[: max(1, room - 1)])
     shown = [group for index, group in enumerate(groups) if index in kept]
     return shown, [group for index, group in enumerate(groups) if index not in kept]
@@ -143,7 +159,8 @@ def _detail(group: states.Group, *, unicode: bool) -> Text:
         return _bar(progress.share, wording.one_line(text), unicode=unicode)
     if task.status is Status.RUNNING and task.attempt > 1:
         return _note(f"attempt {task.attempt}; {task.note}", task.status)
-    return _note(_told(task), task.status)
+    verdicts = [word for word, _ in states.decisions(task.outputs)]
+    return _note(_told(task), Status.REJECTED if "rejected" in verdicts else task.status)
 
 
 def _told(task: TaskState) -> str:
@@ -153,7 +170,7 @@ def _told(task: TaskState) -> str:
 
 
 def _note(text: str, status: Status, *, before: str = "") -> Text:
-    colour = wording.look(status).colour if status in (Status.FAILED, Status.CANCELLED) else "dim"
+    colour = wording.look(status).colour if status in _LOUD else "dim"
     joined = "; ".join(part for part in (before, wording.one_line(text)) if part)
     return Text(joined, colour)
 

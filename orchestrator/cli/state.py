@@ -178,12 +178,15 @@ def groups(tasks: Iterable[TaskState]) -> list[Group]:
     """The tasks with the iterations of a loop put together, where the first of them stands."""
     found: dict[str, list[TaskState]] = {}
     for task in tasks:
-        found.setdefault(_INDEX.sub("[]", task.id.name), []).append(task)
-    named = []
-    for members in found.values():
-        name = members[0].id.name if len(members) == 1 else _INDEX.sub("", members[0].id.name)
-        named.append(Group(name, tuple(members)))
-    return named
+        found.setdefault(_INDEX.sub("", task.id.name), []).append(task)
+    return [_group(name, members) for name, members in found.items()]
+
+
+def _group(name: str, members: list[TaskState]) -> Group:
+    # Before a loop is unrolled its task stands for all iterations; afterwards only they count.
+    iterations = [task for task in members if _INDEX.search(task.id.name)]
+    shown = iterations or members
+    return Group(name if len(shown) > 1 else shown[0].id.name, tuple(shown))
 
 
 def recorded(run: RunRecord, tasks: Iterable[TaskRecord]) -> RunState:

@@ -53,10 +53,10 @@ def run(
         yield Warned("on this machine the run does without " + "; ".join(missing), clock())
     with process.watching() as watch, contextlib.ExitStack() as stack:
         schedule = Schedule(request, cached, watch, clock, _names(request, clock()))
-        stack.callback(schedule.kill)
-        root = _root(request, given, schedule.store)
+        stack.callback(schedule.execution.kill)
+        root = _root(request, given, schedule.execution.store)
         yield from schedule.events(root)
-        status, reason = _outcome(root, schedule.gates)
+        status, reason = _outcome(root, schedule.execution.gates)
         yield RunFinished(request.run, status, clock(), reason, root.outputs or Values())
 
 

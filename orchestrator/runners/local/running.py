@@ -17,8 +17,9 @@ class Running:
     work: Work
     process: Process
     spot: Spot
-    deadline: float | None = None
-    """When its timeout is over."""
+    began: float
+    limit: float | None = None
+    """Seconds it may take."""
     kill_at: float | None = None
     """When it is killed if it has not ended itself."""
     stopped: tuple[Status, str] | None = None
@@ -27,7 +28,7 @@ class Running:
     @property
     def wakes(self) -> float | None:
         """The next time something must be done about it."""
-        return self.kill_at if self.stopped else self.deadline
+        return self.kill_at if self.stopped or not self.limit else self.began + self.limit
 
     def stop(self, status: Status, reason: str, now: float, grace: float) -> None:
         """Ask the process to end, and kill it `grace` seconds later; with no grace, at once."""
@@ -41,8 +42,8 @@ class Running:
 
     def enforce(self, now: float, grace: float) -> None:
         """Stop the process when its time is over, kill it when its grace is."""
-        if self.stopped is None and self.deadline is not None and now >= self.deadline:
-            self.stop(Status.FAILED, f"its timeout of {self.deadline - self.work.started:.0f} s is over", now, grace)
+        if self.stopped is None and self.limit is not None and now >= self.began + self.limit:
+            self.stop(Status.FAILED, f"it took longer than its timeout of {self.limit:g} s", now, grace)
         elif self.kill_at is not None and now >= self.kill_at:
             self.process.kill()
             self.kill_at = None

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from orchestrator.ir.spec import Component, PipelineSpec, Task
+from orchestrator.ir.spec import COMPLETED, Component, PipelineSpec, Task
 from orchestrator.runners.events import Status, TaskId
 from orchestrator.runners.local import graph
 from orchestrator.runners.local.graph import Segments
@@ -53,6 +53,16 @@ class Work:
     def key(self) -> str:
         """The name in the parent's DAG."""
         return self.segments[-1].key if self.segments else ""
+
+    @property
+    def component_name(self) -> str:
+        """The component's name as the pipeline's author knows it."""
+        return self.task.component_ref.name.removeprefix("comp-")
+
+    @property
+    def runs_always(self) -> bool:
+        """Whether it runs whatever its upstream tasks came to."""
+        return bool(self.task.trigger_policy and self.task.trigger_policy.strategy == COMPLETED)
 
     @property
     def is_loop(self) -> bool:

@@ -1,0 +1,296 @@
+"""Executors at work: outputs from before, imports, processes; what they came to goes back to the schedule."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import os
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from orchestrator import ir
+from orchestrator.errors import OrchestratorError, RunError
+from orchestrator.ir.spec import Executor, Importer
+from orchestrator.runners.events import Event, Status, TaskFinished, TaskProgress, TaskRetried, TaskStarted
+from orchestrator.runners.local import cache, launch, outputs, process
+from orchestrator.runners.local.running import Running
+from orchestrator.runners.local.work import Work
+from orchestrator.stores.artifacts import Artifact, ArtifactStore, Values, is_remote, local_path
+from orchestrator.stores.metadata import CacheEntry
+
+if TYPE_CHECKING:
+    from orchestrator.runners.local.runner import Request
+
+DECISION = "orchestrator.Decision"
+"""The artifact type by which a gate says what it decided, in its metadata."""
+GRACE = 10.0
+"""Seconds a task has to end itself after it was asked to."""
+_PROGRESS = 0.25  # Seconds between two looks at the logs of running tasks.
+
+
+class Execution:
+    """Everything of a run that is more than bookkeeping: cache, imports and processes."""
+
+    def __init__(
+        self,
+        request: Request,
+        cached: Callable[[str], CacheEntry | None],
+        clock: Callable[[], float],
+        names: Mapping[str, str],
+        *,
+        tell: Callable[[Event], None],
+        end: Callable[[Work, Status, str], None],
+    ) -> None:
+        self.request = request
+        self.cached = cached
+        self.clock = clock
+        self.names = names
+        self.tell = tell
+        self.end = end
+        self.store = ArtifactStore(request.settings.state / "artifacts")
+        self.environment = launch.environment(request.settings, request.code_paths, names, os.environ)
+        self.gates: list[tuple[str, str]] = []
+        self._ready: deque[Work] = deque()
+        self._running: dict[int, Running] = {}
+        self._later: list[tuple[float, int, Work]] = []
+        self._count = itertools.count()
+        self._cancelled = False
+        self._looked = 0.0
+
+    def kill(self) -> None:
+        """End every process at once."""
+        for running in self._running.values():
+            running.process.kill()
+            running.process.popen.wait()
+            running.process.clear()
+        self._running.clear()
+
+    def cancel(self, *, at_once: bool) -> None:
+        """Stop what runs, gracefully or at once, and drop what waits for a process."""
+        self._cancelled = True
+        now = self.clock()
+        for running in self._running.values():
+            running.stop(Status.CANCELLED, "the run was cancelled", now, 0 if at_once else GRACE)
+        waiting = [*self._ready, *(work for _, _, work in self._later)]
+        self._ready.clear()
+        self._later.clear()
+        for work in waiting:
+            self._finish(work, Status.CANCELLED, "the run was cancelled")
+
+    def execute(self, work: Work) -> None:
+        """Give a task its outputs from before, or put it in line for a process."""
+        work.started = self.clock()
+        before = self.request.finished.get(work.id.path)
+        if before is not None and not work.runs_always and all(map(self._intact, before.artifacts.values())):
+            work.outputs = before
+            self._note_gate(work)
+            self.end(work, Status.SUCCEEDED, "")
+            return
+        executor = self._executor(work)
+        try:
+            if executor.importer:
+                self._import(work, executor.importer)
+            elif executor.container is None:
+                raise RunError("its executor is neither a container nor an importer, and runs only on Vertex AI")
+            else:
+                self._enqueue(work, executor, cache.code_digest(executor.container, self.request.code_paths))
+        except OrchestratorError as error:
+            self._finish(work, Status.FAILED, error.message)
+
+    def _enqueue(self, work: Work, executor: Executor, code: str) -> None:
+        siblings = work.parent.children if work.parent else {}
+        replaced = {
+            name: siblings[source.task_final_status.producer_task].fingerprint()
+            for name, source in work.task.inputs.parameters.items()
+            if source.task_final_status and source.task_final_status.producer_task in siblings
+        }
+        work.cache_key = cache.key(work.task, work.component, executor, work.given, code=code, replaced=replaced)
+        if not self._from_cache(work):
+            self._ready.append(work)
+
+    def _from_cache(self, work: Work) -> bool:
+        entry = self.cached(work.cache_key) if work.cache_key and self.request.use_cache else None
+        if entry is None or not all(map(self._intact, entry.outputs.artifacts.values())):
+            return False
+        ttl = cache.seconds(self._platform(work)[1].cache_ttl)
+        if ttl and self.clock() - entry.created > ttl:
+            return False
+        work.outputs = entry.outputs
+        self._finish(work, Status.SKIPPED, cached_from=f"{entry.run}/{entry.path}")
+        return True
+
+    def _import(self, work: Work, importer: Importer) -> None:
+        uri = importer.artifact_uri.constant
+        if importer.artifact_uri.runtime_parameter:
+            uri = work.given.parameters.get(importer.artifact_uri.runtime_parameter)
+        if not isinstance(uri, str) or not uri:
+            raise RunError("it was given no URI")
+        is_local = not is_remote(uri)
+        located = str(self.request.base / local_path(uri).expanduser()) if is_local else uri
+        title = importer.type_schema.schema_title
+        work.cache_key = ir.digest({"importer": located, "type": title, "metadata": dict(importer.metadata)})
+        # A remote object may have changed behind its name, so only local files are taken from before.
+        if is_local and not importer.reimport and self._from_cache(work):
+            return
+        artifact = self.store.adopt(located, type=title, metadata=importer.metadata)
+        work.outputs = Values(artifacts=dict.fromkeys(work.component.output_definitions.artifacts, (artifact,)))
+        self._finish(work, Status.SUCCEEDED)
+
+    def launch(self) -> None:
+        """Start processes for the tasks in line, as many as there are workers."""
+        self._wake()
+        while self._ready and len(self._running) < self.request.settings.workers:
+            self._start(self._ready.popleft())
+
+    def _start(self, work: Work) -> None:
+        executor = self._executor(work)
+        if executor.container is None:
+            return
+        work.attempt += 1
+        at = launch.spot(self.request.settings.state, self.request.run, work.id.path, work.attempt)
+        names = {**self.names, "pipeline_task_name": work.id.name, "pipeline_task_uuid": work.id.path}
+        try:
+            self._verify(work)
+            prepared = launch.prepare(
+                executor.container, work.component, work.given, at, names=names, env=self.environment
+            )
+            at.make(work.component)
+            started = process.start(
+                prepared.command,
+                folder=prepared.folder,
+                environment=prepared.environment,
+                log=prepared.log,
+                token=work.id.path,
+            )
+        except (RunError, OSError) as error:
+            reason = error.message if isinstance(error, RunError) else f"it cannot be started: {error}"
+            self._finish(work, Status.FAILED, reason)
+            return
+        now = self.clock()
+        limit = self._platform(work)[0].active_deadline_seconds
+        work.status = Status.RUNNING
+        self._running[started.pid] = Running(work, started, at, now, float(limit) if limit else None)
+        self.tell(TaskStarted(work.id, now, work.given, str(at.log), work.attempt, started.pid))
+
+    def _verify(self, work: Work) -> None:
+        """Refuse inputs that are not what they were when their digest was taken."""
+        for name, listed in work.given.artifacts.items():
+            if not self._intact(listed):
+                raise RunError(f"its input {name!r} was changed or removed while the run went on: {listed[0].path}")
+
+    def pause(self) -> float | None:
+        """Seconds until something has to be looked at; None when only a process or a person can change anything."""
+        now = self.clock()
+        times = [running.wakes for running in self._running.values() if running.wakes is not None]
+        if self._later:
+            times.append(self._later[0][0])
+        if self._running:
+            times.append(now + _PROGRESS)
+        return max(0.0, min(times) - now) if times else None
+
+    def reap(self) -> None:
+        """Take in the processes that ended; stop those whose time is over."""
+        now = self.clock()
+        look = now - self._looked >= _PROGRESS
+        self._looked = now if look else self._looked
+        for pid, running in list(self._running.items()):
+            code = running.process.ended()
+            if code is not None:
+                del self._running[pid]
+                running.process.clear()
+                self._ended(running, code)
+                continue
+            running.enforce(now, GRACE)
+            progress = running.process.progress() if look else None
+            if progress:
+                self.tell(TaskProgress(running.work.id, *progress, now))
+
+    def _ended(self, running: Running, code: int) -> None:
+        work, at = running.work, running.spot
+        if running.stopped:
+            status, reason = running.stopped
+        elif code == 0:
+            try:
+                work.outputs = outputs.collect(work.component, at.places, self.store)
+                warnings = outputs.warnings(at.log)
+                at.clean()
+            except (OrchestratorError, OSError) as error:
+                status, reason = Status.FAILED, str(error)
+            else:
+                self._finish(work, Status.SUCCEEDED, log=str(at.log), warnings=warnings)
+                return
+        else:
+            status, reason = Status.FAILED, outputs.reason(code, at.log)
+        policy = work.task.retry_policy
+        if status is Status.FAILED and policy and work.attempt <= policy.max_retry_count and not self._cancelled:
+            delay = _backoff(cache.seconds(policy.backoff_duration), policy.backoff_factor, work.attempt)
+            delay = min(delay, cache.seconds(policy.backoff_max_duration) or delay)
+            now = self.clock()
+            self.tell(TaskRetried(work.id, work.attempt, reason, delay, now))
+            heapq.heappush(self._later, (now + delay, next(self._count), work))
+            return
+        kept = Values()
+        try:
+            kept = outputs.salvaged(work.component, at.places, self.store)
+        except (OrchestratorError, OSError):
+            reason += " (what it had written could not be kept)"
+        self._finish(work, status, reason, log=str(at.log), kept=kept, warnings=outputs.warnings(at.log))
+
+    def _wake(self) -> None:
+        """Put tasks whose pause before another attempt is over in line again."""
+        now = self.clock()
+        while self._later and self._later[0][0] <= now:
+            self._ready.append(heapq.heappop(self._later)[2])
+
+    def _finish(
+        self,
+        work: Work,
+        status: Status,
+        reason: str = "",
+        *,
+        cached_from: str = "",
+        log: str = "",
+        kept: Values | None = None,
+        warnings: tuple[str, ...] = (),
+    ) -> None:
+        self._note_gate(work)
+        self.tell(
+            TaskFinished(
+                work.id,
+                status,
+                self.clock(),
+                started=work.started,
+                reason=reason,
+                inputs=work.given,
+                outputs=work.outputs or kept or Values(),
+                cache_key=work.cache_key,
+                cached_from=cached_from,
+                log=log,
+                component=work.component_name,
+                warnings=warnings,
+            )
+        )
+        self.end(work, status, reason)
+
+    def _note_gate(self, work: Work) -> None:
+        for listed in (work.outputs or Values()).artifacts.values():
+            for artifact in listed:
+                if artifact.type == DECISION:
+                    decided = artifact.metadata
+                    self.gates.append((str(decided.get("decision", "")), str(decided.get("reason", ""))))
+
+    def _intact(self, listed: tuple[Artifact, ...]) -> bool:
+        return all(self.store.intact(artifact) for artifact in listed)
+
+    def _executor(self, work: Work) -> Executor:
+        executors = self.request.pipeline.deployment_spec.executors
+        return executors.get(work.component.executor_label, Executor())
+
+    def _platform(self, work: Work) -> tuple[ir.platform.KubernetesExecutor, ir.platform.OrchestratorExecutor]:
+        return launch.platform_of(self.request.platform, work.component.executor_label)
+
+
+def _backoff(base: float, factor: float, attempt: int) -> float:
+    """The pause after a failed attempt: `base`, then `factor` times longer each time (KFP's default is 2)."""
+    return float(base * (factor or 2.0) ** (attempt - 1))

@@ -1,0 +1,8 @@
+"""A pipeline as a picture: in a terminal, as SVG, or as an HTML page."""
+
+from __future__ import annotations
+
+from orchestrator.pipeline.picture.lanes import text
+from orchestrator.pipeline.picture.vector import html, svg
+
+__all__ = ["html", "svg", "text"]

@@ -34,7 +34,10 @@ def deploy(declaration: Declaration, state: Path, *, say: Callable[[str], None] 
     """Serve the declaration from the model server of `state`. Raises RunError with what was put back."""
     name = declaration.name
     with declarations.locked(declarations.folder(state) / f".{name}.deploying"):
-        previous = _previous(state, name)
+        before = declarations.folder(state) / f".{name}.before"
+        previous = _previous(state, name, before)
+        # Should this process be killed, the next deployment still knows what had proved itself.
+        declarations.write_whole(before, declarations.dump(previous) if previous else "")
         try:
             local.declare(state, declaration)
             server = local.ensure(state)
@@ -51,6 +54,8 @@ def deploy(declaration: Declaration, state: Path, *, say: Callable[[str], None] 
         except BaseException:  # Cancelled: an endpoint that nothing has proved must not stay.
             _restore(state, name, previous)
             raise
+        finally:
+            before.unlink(missing_ok=True)
 
 
 def complain(response: Any, classes: tuple[Any, ...] | None) -> None:
@@ -67,9 +72,14 @@ def complain(response: Any, classes: tuple[Any, ...] | None) -> None:
         raise OrchestratorError(f"the endpoint predicts {value!r}, which is not a finite number")
 
 
-def _previous(state: Path, name: str) -> Declaration | None:
+def _previous(state: Path, name: str, before: Path) -> Declaration | None:
+    """What is declared, unless it comes from a deployment that was killed: then what was declared before that one."""
     try:
-        return declarations.read(state, name)
+        declared = declarations.read(state, name)
+        if declared is None or not before.exists():
+            return declared
+        kept = before.read_text(encoding="utf-8")
+        return declarations.load(kept) if kept else None
     except OrchestratorError:  # A damaged declaration serves nobody; it is as good as none.
         return None
 

@@ -95,7 +95,7 @@ def file(state: Path, name: str) -> Path:
 def write(state: Path, declaration: Declaration) -> None:
     """Declare an endpoint, in place of one of that name."""
     with changing(state):
-        _replace(file(state, declaration.name), dump(declaration))
+        write_whole(file(state, declaration.name), dump(declaration))
 
 
 def remove(state: Path, name: str) -> bool:
@@ -159,7 +159,8 @@ def locked(path: Path) -> Iterator[None]:
         yield
 
 
-def _replace(path: Path, text: str) -> None:
+def write_whole(path: Path, text: str) -> None:
+    """Write a file so that it is there as a whole or not at all. Raises BackendError."""
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         partial.write_text(text, encoding="utf-8")

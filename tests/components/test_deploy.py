@@ -258,24 +258,30 @@ def test_a_first_version_that_cannot_answer_leaves_nothing(work: Workplace) -> N
     assert place.wait_until_free(work.state, 10), "a server with nothing to serve ends"
 
 
-def test_a_deployment_that_is_cancelled_puts_back_what_was_served(work: Workplace) -> None:
+@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL])
+def test_a_deployment_that_is_ended_halfway_does_not_count(work: Workplace, end: signal.Signals) -> None:
     deploy.deploy(work.plan("models:/penguins/1", ENDPOINT.read_text()), work.state)
+    _broken(work, 2)
     running = local.ensure(work.state)
     # A server that does not react keeps the deployment waiting for as long as the test wants.
     os.kill(running.pid, signal.SIGSTOP)
-    uri = f"sqlite:///{work.state / 'mlflow.db'}"
     command = [sys.executable, "-m", "components.deploy", "--version", "models:/penguins/2"]
     command += ["--endpoint", str(ENDPOINT), "--deployed", str(work.folder / "d"), "--url", str(work.folder / "u")]
-    environment = {**os.environ, "ORC_STATE": str(work.state), "MLFLOW_TRACKING_URI": uri, "PYTHONPATH": str(ROOT)}
+    environment = {**os.environ, "ORC_STATE": str(work.state), "MLFLOW_TRACKING_URI": work.uri, "PYTHONPATH": str(ROOT)}
     with subprocess.Popen(command, env=environment, cwd=work.folder, stderr=subprocess.DEVNULL) as process:
         while (declared := declarations.read(work.state, "penguins")) is None or declared.main.version != "2":
             assert process.poll() is None
             time.sleep(0.02)
-        process.terminate()
+        process.send_signal(end)
         time.sleep(0.2)
         os.kill(running.pid, signal.SIGCONT)
-        assert process.wait(30) == 128 + signal.SIGTERM
-    assert work.served == [("penguins", "1", True)]
+        assert process.wait(30) == (128 + end if end == signal.SIGTERM else -end)
+    if end == signal.SIGKILL:
+        with pytest.raises(RunError, match="penguins version 1 is served as before"):
+            deploy.deploy(work.plan("models:/penguins/2", ENDPOINT.read_text()), work.state)
+    (found,) = local.endpoints(work.state)
+    assert (found.version, found.ready, found.reason) == ("1", True, "")
+    assert [path.name for path in declarations.folder(work.state).glob(".*.before")] == []
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator.model.signature import Column, InputError, Signature
@@ -130,6 +130,7 @@ TENSORS = st.fixed_dictionaries(
 )
 
 
+@settings(deadline=None)  # The machine may be busy with other things.
 @given(
     st.lists(TENSORS, max_size=3),
     st.binary(max_size=40),

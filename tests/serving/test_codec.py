@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator.model.signature import Column, InputError, Signature
@@ -194,6 +194,7 @@ ROWS = st.lists(st.fixed_dictionaries(GOOD), min_size=16, max_size=20)
 SPOILT = st.tuples(st.integers(0, 15), st.sampled_from([*GOOD, "more"]), CELLS)
 
 
+@settings(deadline=None)  # The machine may be busy with other things.
 @given(ROWS, st.none() | SPOILT, st.booleans())
 def test_many_rows_are_read_as_few_rows_are(rows: Any, spoilt: Any, lists: bool) -> None:
     if spoilt is not None:
@@ -234,22 +235,26 @@ def _decodes_or_refuses(decode: Any, sent: bytes, signature: Signature) -> None:
         decode(sent, signature)
 
 
+@settings(deadline=None)  # The machine may be busy with other things.
 @given(st.binary() | JSON.map(body), SIGNATURES)
 def test_no_body_raises_anything_but_a_refusal(sent: bytes, signature: Signature) -> None:
     _decodes_or_refuses(v1.decode, sent, signature)
     _decodes_or_refuses(v2.decode, sent, signature)
 
 
+@settings(deadline=None)  # The machine may be busy with other things.
 @given(st.lists(JSON, max_size=4), SIGNATURES)
 def test_no_instances_raise_anything_but_a_refusal(instances: Any, signature: Signature) -> None:
     _decodes_or_refuses(v1.decode, body({"instances": instances}), signature)
 
 
+@settings(deadline=None)  # The machine may be busy with other things.
 @given(st.lists(LIKELY, max_size=5), SIGNATURES)
 def test_no_tensors_raise_anything_but_a_refusal(tensors: Any, signature: Signature) -> None:
     _decodes_or_refuses(v2.decode, body({"inputs": tensors}), signature)
 
 
+@settings(deadline=None)  # The machine may be busy with other things.
 @given(st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1))
 def test_numbers_arrive_as_they_were_sent(values: list[float]) -> None:
     assert v1.decode(body({"instances": values}), ONE)[0]["a"].tolist() == values

@@ -1,0 +1,67 @@
+# `make demo` and `make test` need Python >= 3.11, pip and make, and nothing else.
+# Each makes the environment it needs below .venv, from the lock, and leaves everything else alone.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+UV := $(BIN)/uv
+# Byte code compiled at install time is worth seconds at every first import.
+INSTALL := UV_COMPILE_BYTECODE=1 $(UV) pip install --quiet --python $(BIN)/python
+
+.PHONY: help demo test check format lock schemas benchmarks clean
+
+help:
+	@echo "make demo        run the main job: 344 penguins to a served model"
+	@echo "make test        run the tests (installs TensorFlow, CPU, too)"
+	@echo "make check       what CI runs: format, lint, types, layers, tests"
+	@echo "make format      format the code"
+	@echo "make lock        resolve the lock anew"
+	@echo "make benchmarks  print the numbers beside their floors"
+
+demo: $(VENV)/.demo
+	$(BIN)/orc run pipelines/penguins/pipeline.yaml
+
+test: $(VENV)/.dev
+	$(BIN)/python -m pytest
+
+check: $(VENV)/.dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(MAKE) test
+
+format: $(VENV)/.dev
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+benchmarks: $(VENV)/.dev
+	$(BIN)/python -m benchmarks
+
+# The demo's lock is constrained by the tests', so that both use the same versions.
+lock: $(UV)
+	$(UV) pip compile pyproject.toml --extra dev $(LOCK) --output-file requirements/dev.txt
+	$(UV) pip compile pyproject.toml --extra demo --constraint requirements/dev.txt $(LOCK) --output-file requirements/demo.txt
+
+LOCK := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --quiet --upgrade \
+	--custom-compile-command "make lock"
+
+clean:
+	rm -rf $(VENV) .orc
+
+$(UV): requirements/uv.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; try make PYTHON=python3.12")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r requirements/uv.txt
+
+$(VENV)/.demo: requirements/demo.txt pyproject.toml | $(UV)
+	@echo "Installing what the demo needs (once, about a minute) ..."
+	test -e $(VENV)/.dev || $(INSTALL) --require-hashes -r requirements/demo.txt
+	$(INSTALL) --no-deps --editable .
+	@touch $@
+
+$(VENV)/.dev: requirements/dev.txt pyproject.toml | $(UV)
+	@echo "Installing what the tests need, TensorFlow included (once, a few minutes) ..."
+	$(INSTALL) --require-hashes -r requirements/dev.txt
+	$(INSTALL) --no-deps --editable .
+	@touch $@

@@ -57,11 +57,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = _main(None if arguments is None else list(arguments))
         sys.stdout.flush()
     except BrokenPipeError:
-        # Whoever read our output has enough, as in `orc runs | head`. What is still buffered must not complain at exit.
-        with contextlib.suppress(OSError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        return _unread()
+    except SystemExit as left:
+        # typer and rich leave like this, too, when nobody reads on.
+        if isinstance(left.__context__, BrokenPipeError):
+            return _unread()
+        return left.code if isinstance(left.code, int) else 0
     return code
+
+
+def _unread() -> int:
+    """Whoever read our output has enough, as in `orc runs | head`. What is still buffered must not complain at exit."""
+    with contextlib.suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
 
 
 def _main(arguments: list[str] | None) -> int:

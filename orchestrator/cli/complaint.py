@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import sys
 import traceback
 from collections.abc import Iterator
 
 from orchestrator import errors
+from orchestrator.cli import screen
 
 ISSUES = "https://github.com/orchestrator/orchestrator/issues"
 
@@ -60,7 +60,7 @@ def _hint(text: str) -> Iterator[str]:
 
 
 def _print(lines: Iterator[str] | list[str]) -> None:
-    coloured = sys.stderr.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM", "dumb") != "dumb"
+    coloured = screen.is_coloured(sys.stderr)
     for line in lines:
         print(_coloured(line) if coloured else line, file=sys.stderr)
 

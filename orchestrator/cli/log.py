@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from orchestrator.cli import details
+from orchestrator.cli import details, screen
 from orchestrator.runners.events import Status
 from orchestrator.stores.metadata import Metadata, TaskRecord
 
@@ -68,7 +68,7 @@ def _file(metadata: Metadata, task: TaskRecord) -> Path | None:
 def _header(task: TaskRecord, *, first: bool) -> None:
     cached = f" (cached from run {task.cached_from.partition('/')[0]})" if task.cached_from else ""
     text = f"==> {task.name}{cached} <=="
-    print(("" if first else "\n") + (f"\x1b[1m{text}\x1b[0m" if sys.stdout.isatty() else text))
+    print(("" if first else "\n") + (f"\x1b[1m{text}\x1b[0m" if screen.is_coloured(sys.stdout) else text))
 
 
 def _copy(file: Path, offset: int, *, whole: bool = False) -> int:

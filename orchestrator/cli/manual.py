@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import os
+import sys
 from typing import Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
+
+from orchestrator.cli import screen
 
 
 class Command(TyperCommand):
@@ -77,4 +79,4 @@ def _name(argument: Any) -> str:
 
 
 def _styled(text: str, **style: Any) -> str:
-    return text if os.environ.get("NO_COLOR") else typer.style(text, **style)
+    return typer.style(text, **style) if screen.is_coloured(sys.stdout) else text

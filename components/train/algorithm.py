@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -66,6 +67,8 @@ def estimator(
     seed: int,
 ) -> Any:
     """The estimator with its hyperparameters, checked against the ones it has."""
+    # Threads of several tasks on few cores would otherwise spend their time waiting actively for each other.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     made = _MAKERS[algorithm.name, problem]()
     known = made.get_params()
     problems = []

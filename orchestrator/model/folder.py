@@ -6,11 +6,12 @@ digest a model should have (the registry does) gives it to `load`.
 
 from __future__ import annotations
 
+import os
 import platform
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,9 @@ PACKAGES: Mapping[str, tuple[str, ...]] = {
     "keras": ("numpy", "keras", "tensorflow-cpu", "tensorflow"),
 }
 
+# Waking a second thread costs milliseconds on a busy machine; so few rows are done sooner by one alone.
+SMALL = 1000
+
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
@@ -53,6 +57,8 @@ class Model:
     estimator: Any
     path: Path
     notes: tuple[str, ...] = ()
+    # Holds OpenMP to one thread (threadpoolctl's controller); None where there is nothing to hold.
+    threads: Any = field(default=None, compare=False, repr=False)
 
     def predict(self, columns: Columns) -> Prediction:
         """Predict for columns as `signature.columns_from_*` and `frame.take` make them."""
@@ -81,9 +87,11 @@ class Model:
         if self.manifest.flavor == "keras":
             out = np.asarray(self.estimator(matrix.astype(np.float32), training=False), dtype=np.float64)
             return out if self.manifest.problem == "classification" else out[:, 0]
-        if self.manifest.problem == "classification":
-            return np.asarray(self.estimator.predict_proba(matrix))
-        return np.asarray(self.estimator.predict(matrix))
+        predict = self.estimator.predict_proba if self.manifest.classes is not None else self.estimator.predict
+        if self.threads is None or len(matrix) > SMALL:
+            return np.asarray(predict(matrix))
+        with self.threads.limit(limits=1, user_api="openmp"):
+            return np.asarray(predict(matrix))
 
 
 def save(path: Path, manifest: Manifest, transform: Transform, estimator: Any) -> Manifest:
@@ -120,7 +128,8 @@ def load(path: Path, digest: str | None = None) -> Model:
     transform = transforms.read(path / TRANSFORM)
     with _installed(manifest):
         estimator = _estimator(path / ESTIMATOR[manifest.flavor], manifest)
-    return Model(manifest, transform, estimator, path, _notes(manifest))
+        threads = None if manifest.flavor == "keras" else _threads()
+    return Model(manifest, transform, estimator, path, _notes(manifest), threads)
 
 
 def digest(path: Path) -> str:
@@ -136,20 +145,27 @@ def _expect(path: Path, expected: str) -> None:
 
 def _estimator(file: Path, manifest: Manifest) -> Any:
     if manifest.flavor == "keras":
-        import os
-
         # TensorFlow greets at length on stderr otherwise.
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
         import keras
 
         return keras.saving.load_model(file, compile=False, safe_mode=True)
+    # Threads of several tasks on few cores would otherwise spend their time waiting actively for each other.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     import joblib
 
     with warnings.catch_warnings():
         # Another version is said once, in the model's notes, rather than once per tree of a forest.
         warnings.filterwarnings("ignore", message="Trying to unpickle estimator")
         return joblib.load(file)
+
+
+def _threads() -> Any:
+    """threadpoolctl comes with scikit-learn; it sees the libraries that are loaded by now."""
+    from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
+
+    return ThreadpoolController()
 
 
 @contextmanager

@@ -227,3 +227,20 @@ def test_an_unknown_operation_is_refused() -> None:
     text = transform.dump(fitted(TABLE[["mass"]], None)).replace('"do": "impute"', '"do": "eval"')
     with pytest.raises(OrchestratorError, match="is not a fitted transform"):
         transform.load(text)
+
+
+def test_rare_is_not_unknown() -> None:
+    table = pd.DataFrame({"w": ["a", "a", "b", "b", "c", "d"]})
+    made = fitted(table, [{"encode": {"columns": ["w"], "unknown": "error", "min_frequency": 2}}])
+    assert made.features == ("w=a", "w=b", "w=<other>")
+    np.testing.assert_array_equal(applied(made, table.tail(2)), [[0, 0, 1], [0, 0, 1]])
+    with pytest.raises(InputError, match="column 'w' has 'z'"):
+        applied(made, pd.DataFrame({"w": ["z"]}))
+    assert transform.load(transform.dump(made)) == made
+
+
+def test_drop_last_leaves_one_category_out() -> None:
+    table = pd.DataFrame({"w": ["a", "b", "c"]})
+    made = fitted(table, [{"encode": {"columns": ["w"], "drop_last": True}}])
+    assert made.features == ("w=a", "w=b")
+    np.testing.assert_array_equal(applied(made, table), [[1, 0], [0, 1], [0, 0]])

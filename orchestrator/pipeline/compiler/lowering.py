@@ -79,6 +79,9 @@ class Lowering:
             top = top or dag
         if use.looped:
             dag = self._loop(dag, use)
+            # Nothing in the loop asks for the values of the condition around it; the SDK hands them in all the same.
+            for each in references(use.when) if use.when is not None and not inside else ():
+                dags.enter(dag, self.values.channel(each, use))
             top = top or dag
         if use.when is not None and inside:
             dag = self._condition(dag, use)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator, Mapping
 from typing import Protocol
 
@@ -32,7 +33,7 @@ def text(compiled: Drawn, statuses: Statuses | None = None, *, width: int = 80) 
     """The pipeline as lines of text, no longer than `width`; `statuses` (by path of the IR) become marks."""
     whole = boxes.of(compiled.definition, statuses or {})
     heading = f"{whole.title}: {whole.note}" if whole.note else whole.title
-    rows = [("", heading, ""), *_rows(whole, "")]
+    rows = [*(("", line, "") for line in textwrap.wrap(heading, width)), *_rows(whole, "")]
     tasks = [len(lanes) + len(name) for lanes, name, note in rows if note]
     column = min(max(tasks, default=0) + 2, width // 2)
     lines = []

@@ -150,6 +150,7 @@ def _gate(task: TaskRecord, artifact: Artifact, document: Any) -> Gate:
         rules,
         words.iso(loose.text(document, "at")),
         loose.text(task.inputs.parameters, "approval") == "pending",
+        task.cached_from.partition("/")[0],
     )
 
 

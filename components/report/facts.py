@@ -74,6 +74,8 @@ class Gate:
     at: str
     pending: bool = False
     """Published, and waiting for a person's approval."""
+    taken_from: str = ""
+    """The run that decided, where this one took its decision from the cache."""
 
 
 @dataclass(frozen=True, slots=True)

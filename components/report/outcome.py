@@ -103,11 +103,13 @@ def _went_live(gates: Sequence[Gate], endpoints: Sequence[Endpoint]) -> str:
 def _publication(gate: Gate) -> str:
     why = f" because {gate.reason}" if gate.reason else ""
     wait = "; it waits for approval" if gate.pending else ""
-    return f"{gate.model} version {gate.version} was published{why}{wait}"
+    by = f" by the run {gate.taken_from}, whose outputs this one took from the cache," if gate.taken_from else ""
+    return f"{gate.model} version {gate.version} was published{by}{why}{wait}"
 
 
 def _service(endpoint: Endpoint) -> str:
-    return f"The endpoint {endpoint.name} serves it at {endpoint.url}"
+    served = [f"{each.model} version {each.version}" for each in endpoint.variants if each.model]
+    return f"The endpoint {endpoint.name} serves {words.join(served) or 'it'} at {endpoint.url}"
 
 
 def _tally(bars: Sequence[Bar]) -> str:

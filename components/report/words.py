@@ -102,7 +102,7 @@ def count(amount: int, word: str) -> str:
     return f"{amount:,} {word}" if amount == 1 else f"{amount:,} {word}s"
 
 
-def join(names: Sequence[str], *, most: int = 3) -> str:
+def join(names: Sequence[str], *, most: int = 5) -> str:
     """`a, b and c`; of many the first ones and how many more."""
     shown = list(names[:most])
     if len(names) > most:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from components.tables import dataset
+from components.train import algorithm
 from components.train.train import Request, train
 from orchestrator import digest, program
 from orchestrator.model import folder
@@ -17,7 +18,7 @@ def main(task: program.Task) -> None:
         target=task.value("target") or None,
         features=task.value("features"),
         transform=transforms.read(transform) if transform else None,
-        hyperparameters=task.value("hyperparameters"),
+        hyperparameters=algorithm.settled(task.value("hyperparameters")),
         problem=task.value("problem"),
         seed=task.value("seed"),
         digest=digest.of_file(data),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -88,6 +89,24 @@ def estimator(
     if "random_state" in known:
         given["random_state"] = seed
     return made.set_params(**given)
+
+
+def settled(value: Any) -> Any:
+    """Hyperparameters with text that is a number, true or false taken as one.
+
+    A reference inside a mapping, `{learning_rate: "${parameters.rate}"}`, reaches a task as text, on KFP as here.
+    """
+    if isinstance(value, Mapping):
+        return {name: settled(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [settled(each) for each in value]
+    if not isinstance(value, str):
+        return value
+    try:
+        read = json.loads(value)
+    except ValueError:
+        return value
+    return read if isinstance(read, bool | int | float) else value
 
 
 def _weights(weights: Mapping[str, Any], classes: Sequence[Class]) -> dict[int, float]:

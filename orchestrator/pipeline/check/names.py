@@ -76,7 +76,7 @@ def _reference(definition: Definition, use: Use | None, path: PathOf, each: Refe
         case OneOf(outputs):
             for output in outputs:
                 yield from _output(definition, use, path, output)
-            yield from _one_of(definition, use, path, each)
+            yield from _one_of(definition, path, each)
         case Item() if use is None or not use.looped:
             yield Problem(place, "'${item}' outside of a loop", "give the task 'foreach:'")
         case Item() if path[2:3] == ("foreach",):
@@ -132,10 +132,8 @@ def _late(definition: Definition, use: Use, path: PathOf, each: Reference) -> It
         yield Problem(place, f"'{each}' may not be there when 'finally' runs: it can only go to {what}")
 
 
-def _one_of(definition: Definition, use: Use | None, path: PathOf, each: OneOf) -> Iterator[Problem]:
+def _one_of(definition: Definition, path: PathOf, each: OneOf) -> Iterator[Problem]:
     place = definition.source.at(*path)
-    if use is not None and path[2] != "arguments":
-        yield Problem(place, f"'one_of' is for arguments and outputs, not for {path[2]!r}")
     if len(set(tasks_of(each))) < len(each.outputs):
         yield Problem(place, "'one_of' names the same task twice", "name one output of each branch")
     for task in tasks_of(each):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -43,11 +44,24 @@ def constant(value: Any, wanted: Input, place: Location, what: str) -> Iterator[
         if wanted.type.name == "STRING" and isinstance(value, bool | int | float):
             hint = f'quote it: "{str(value).lower() if isinstance(value, bool) else value}"'
         yield Problem(place, f"{what} must be {_article(wanted.type)}, not {describe(value)}", hint)
+    elif not _finite(value):
+        yield Problem(place, f"{what} must be finite: infinity and NaN cannot be handed on")
     elif wanted.literals and value not in wanted.literals:
         known = [str(each) for each in wanted.literals]
         yield Problem(
             place, f"{what} must be one of {', '.join(known)}, not {describe(value)}", did_you_mean(str(value), known)
         )
+
+
+def _finite(value: Any) -> bool:
+    match value:
+        case float():
+            return math.isfinite(value)
+        case list():
+            return all(map(_finite, value))
+        case dict():
+            return all(map(_finite, value.values()))
+    return True
 
 
 def _loop(definition: Definition, use: Use) -> Iterator[Problem]:
@@ -62,6 +76,8 @@ def _loop(definition: Definition, use: Use) -> Iterator[Problem]:
                 yield Problem(
                     place, "a literal list of 'foreach' holds constants only", "loop over a parameter of type list"
                 )
+            elif not _finite(items):
+                yield Problem(place, "the items of a loop must be finite: infinity and NaN cannot be handed on")
             elif item_type(definition, use) is None:
                 yield Problem(place, "the items of a loop are all of one type")
         case _:

@@ -27,7 +27,8 @@ READY_SECONDS = 60.0
 STOP_SECONDS = 40.0
 ANSWER_SECONDS = 60.0
 # A runner ends what carries its marks when a task is over; the server outlives the task that started it.
-_MARKS = ("ORC_RUN", "ORC_TASK", "ORC_PIPELINE")
+# So are a task's temporary folder and the registry it was told of: neither is the server's.
+_MARKS = ("ORC_RUN", "ORC_TASK", "ORC_PIPELINE", "TMPDIR", "MLFLOW_")
 
 
 @dataclass(frozen=True, slots=True)

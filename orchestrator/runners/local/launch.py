@@ -147,6 +147,8 @@ def environment(
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), outer.get("PATH", os.defpath)]),
         "PYTHONPATH": search,
         "PYTHONUNBUFFERED": "1",
+        # Tasks share few cores: threads that wait by spinning would take them from each other.
+        "OMP_WAIT_POLICY": outer.get("OMP_WAIT_POLICY", "PASSIVE"),
         "MLFLOW_TRACKING_URI": settings.tracking_uri,
         "ORC_STATE": str(settings.state),
         "ORC_PIPELINE": names["pipeline_name"],

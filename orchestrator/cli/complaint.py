@@ -41,7 +41,7 @@ def _lines(error: errors.OrchestratorError) -> Iterator[str]:
     match error:
         case errors.PipelineError(problems=problems) if problems:
             for problem in problems:
-                yield f"{problem.at}: {problem.message}"
+                yield f"{_bold(str(problem.at))}: {problem.message}"
                 yield from _hint(problem.hint)
             if len(problems) > 1:
                 yield f"error: {len(problems)} problems"
@@ -63,6 +63,10 @@ def _print(lines: Iterator[str] | list[str]) -> None:
     coloured = screen.is_coloured(sys.stderr)
     for line in lines:
         print(_coloured(line) if coloured else line, file=sys.stderr)
+
+
+def _bold(text: str) -> str:
+    return f"\x1b[1m{text}\x1b[0m" if screen.is_coloured(sys.stderr) else text
 
 
 def _coloured(line: str) -> str:

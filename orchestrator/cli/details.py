@@ -107,7 +107,7 @@ def _of_task(task: TaskRecord) -> Iterator[RenderableType]:
     ]
     for name, text in facts:
         if text:
-            yield Text.assemble((f"  {name:<10}", "dim"), (text, look.colour if name == "status" else ""))
+            yield Text.assemble((f"  {name:<11}", "dim"), (text, look.colour if name == "status" else ""))
     yield from (Text(f"  warning: {wording.one_line(text)}", "yellow") for text in task.warnings)
     yield from summary.section("inputs", _values(task.inputs))
     yield from summary.section("outputs", _values(task.outputs))

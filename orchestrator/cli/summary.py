@@ -48,7 +48,8 @@ def _headline(state: RunState, *, unicode: bool) -> Iterator[Text]:
         if state.with_status(status)
     ]
     line.append(f"  {', '.join(told)}" if told else "", "dim")
-    gated = any(task.note and task.note in state.reason for task in state.tasks.values())
+    sentences = [sentence for task in state.tasks.values() for _, sentence in decisions(task.outputs)]
+    gated = any(state.reason in sentence or sentence in state.reason for sentence in sentences)
     yield prose(line)
     if state.reason and not gated and not state.with_status(Status.FAILED):
         yield prose(Text(f"  {wording.one_line(state.reason)}"))
@@ -105,14 +106,15 @@ def section(title: str, rows: list[tuple[str, str]]) -> Iterator[Text]:
 
 def answer(given: Answer) -> Iterator[Text]:
     """A request that an endpoint answered, and how to send it again."""
-    rows = [("url", given.url), ("sent", wording.value(given.request)), ("answer", wording.value(given.response))]
+    rows = [
+        ("model", f"{given.model} version {given.version}"),
+        ("url", given.url),
+        ("sent", wording.value(given.request)),
+        ("answer", wording.value(given.response)),
+        ("again", given.curl),
+        ("stop", given.stop),
+    ]
     yield from section(f"endpoint {given.endpoint}", rows)
-    yield Text()
-    yield Text("ask it again", "bold")
-    yield Text(f"  {given.curl}")
-    yield Text()
-    yield Text("stop it", "bold")
-    yield Text(f"  {given.stop}")
 
 
 def tail(log: str, *, without: str = "", count: int = _TAIL) -> list[str]:

@@ -122,7 +122,7 @@ def value(given: Any) -> str:
         case int() | float():
             return number(given)
         case str():
-            return one_line(given)
+            return one_line(given) or '""'
         case _:
             return one_line(json.dumps(given, ensure_ascii=False, default=str))
 

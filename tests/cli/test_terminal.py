@@ -109,7 +109,7 @@ def test_a_file_that_is_wrong_is_told_on_an_untouched_terminal(project: Path) ->
     terminal = Terminal("run", "none.yaml", cwd=project)
     assert terminal.end() == 2
     assert HIDE not in terminal.seen
-    assert "none.yaml: the file does not exist" in terminal.seen
+    assert "none.yaml\x1b[0m: the file does not exist" in terminal.seen
 
 
 @pytest.mark.parametrize(

@@ -192,6 +192,8 @@ def test_the_end_of_a_failed_run_says_why_where_and_what_to_type(tmp_path: Path)
 def test_a_deployed_model_is_shown_with_what_was_sent_and_what_came_back() -> None:
     answer: Any = SimpleNamespace(
         endpoint="penguins",
+        model="penguins",
+        version="3",
         url="http://127.0.0.1:8800/v1/models/penguins:predict",
         request={"instances": [{"island": "Torgersen"}]},
         response={"predictions": ["Adelie"]},

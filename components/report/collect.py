@@ -60,9 +60,9 @@ def page(kept: Record | str, status: Mapping[str, Any], *, title: str = "", own:
 
 def _without_record(why: str, status: Mapping[str, Any], title: str) -> Page:
     state, message = outcome.told(status)
-    run, pipeline = loose.text(status, "pipelineJobResourceName"), loose.text(status, "pipelineTaskName")
+    run, group = loose.text(status, "pipelineJobResourceName"), loose.text(status, "pipelineTaskName")
     ended = outcome.of(state, message, (), (), ())
-    made = (("Run", run), ("Reported on", pipeline), ("orchestrator", orchestrator.__version__))
+    made = (("Run", run), ("Group of tasks", group), ("orchestrator", orchestrator.__version__))
     note = f"{why} This page therefore tells the final status and nothing else."
     kept = tuple((name, value) for name, value in made if value)
     return Page(title or "Pipeline run", "", run, ended, (note,), made=kept)

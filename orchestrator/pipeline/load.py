@@ -9,6 +9,7 @@ from pathlib import Path
 from orchestrator.ir.platform import PlatformSpec
 from orchestrator.ir.spec import PipelineSpec
 from orchestrator.pipeline import compiler
+from orchestrator.pipeline.component import Component
 from orchestrator.pipeline.definition import Definition
 from orchestrator.pipeline.read import Reader
 from orchestrator.source import Source
@@ -43,3 +44,8 @@ def pipeline(path: Path, components: Sequence[Path] = (), *, name: str = "") -> 
     return Compiled(
         lowered.spec, lowered.platform, base, tuple(reader.code), lowered.names, definition.source, definition
     )
+
+
+def component(path: Path, components: Sequence[Path] = ()) -> Component:
+    """Read and check a component file of any format we take. Raises PipelineError."""
+    return Reader(components).component(path)

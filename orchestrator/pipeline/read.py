@@ -41,6 +41,10 @@ class Reader:
         check.definition(definition)
         return definition
 
+    def component(self, path: Path) -> Component:
+        """A component file: ours, KFP's, compiled IR, or a pipeline that is used as one. Raises PipelineError."""
+        return self._file(path)
+
     def _definition(self, parsed: spec.Pipeline, read: Source, folder: Path) -> Definition:
         problems: list[Problem] = []
         inputs = {}

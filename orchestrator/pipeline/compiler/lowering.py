@@ -128,7 +128,7 @@ class Lowering:
         else:
             channel = self.values.channel(use.foreach)
             listed = dags.enter(group, channel)
-            item = f"{listed}-loop-item"
+            item = self.values.name_of_item(listed)
             kind = declared_item_type(self.definition, use)
             if channel.type.artifact:
                 kind = Type(channel.type.name, True, False, channel.type.version)

@@ -79,6 +79,10 @@ class Values:
                 return Channel(self._names.of(each, *key), kind, own, home=self.homes[task], key=key)
         raise TypeError(f"{each} is no channel")
 
+    def name_of_item(self, listed: str) -> str:
+        """What an item of the list handed in as `listed` is called; the same for every loop over that list."""
+        return self._names.of(("item", listed), listed.removeprefix("pipelinechannel--"), "loop-item")
+
     def _item(self, each: Item, use: Use) -> Channel:
         group, name, kind = self.items[use.name]
         given = "componentInputArtifact" if kind.artifact else "componentInputParameter"

@@ -14,6 +14,7 @@ from orchestrator.pipeline.picture.boxes import Box
 
 GAP_X, GAP_Y, PAD, HEAD = 28.0, 46.0, 18.0, 30.0
 _SWEEPS = 12
+_ROW = 5
 _LETTER = 7.1
 
 
@@ -70,7 +71,11 @@ def _layers(box: Box, inner: dict[str, Placed]) -> tuple[list[list[_Node]], dict
     for producer, consumer in box.needs:
         needs[consumer].add(producer)
     last = [name for name in inner if inner[name].box.kind == "finally"]
-    names = graph.layers({name: found for name, found in needs.items() if name not in last})
+    joined = {name for edge in box.needs for name in edge}
+    alone = [name for name in sorted(inner) if name not in joined and name not in last]
+    names = graph.layers({name: found for name, found in needs.items() if name in joined})
+    # Tasks nothing is joined to go in rows of their own: in one row many would make the picture too wide to read.
+    names += [alone[start : start + _ROW] for start in range(0, len(alone), _ROW)]
     layers = [[_Node(name, inner[name].width, inner[name].height) for name in layer] for layer in names]
     layers.extend([_Node(name, inner[name].width, inner[name].height)] for name in last)
     depth = {node.name: level for level, layer in enumerate(layers) for node in layer}

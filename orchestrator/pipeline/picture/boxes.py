@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 from orchestrator.pipeline.check import names
 from orchestrator.pipeline.compiler import naming
 from orchestrator.pipeline.definition import Definition, Use, tasks_of
+from orchestrator.pipeline.expression import Literal, references
+from orchestrator.pipeline.reference import Item
 
 Statuses = Mapping[str, str]
 # Of the iterations of a loop, the one shown is the one most worth seeing.
@@ -68,10 +70,15 @@ def _task(use: Use, statuses: Statuses, path: tuple[str, ...]) -> Box:
         box = replace(inner, title=use.name, note=f"pipeline {used.name}", status=status)
     else:
         box = Box(use.name, "task", use.name, used.name if used else "", status)
-    if use.looped:
-        box = Box(use.name, "foreach", f"for each {_short(use.spec.foreach)}", inside=(box,))
+    frames = []
     if use.when is not None:
-        box = Box(use.name, "when", f"when {_short(use.spec.when)}", inside=(box,))
+        frames.append(("when", f"when {_short(use.spec.when)}"))
+    if use.looped:
+        frames.append(("foreach", f"for each {_short(use.spec.foreach)}"))
+    if any(isinstance(each, Item) for each in references(use.when or Literal(True))):
+        frames.reverse()  # A condition on the item is asked for every one.
+    for kind, title in reversed(frames):
+        box = Box(use.name, kind, title, inside=(box,))
     return box
 
 
@@ -90,20 +97,24 @@ def _short(written: object) -> str:
 def _by_file_names(definition: Definition, statuses: Statuses) -> dict[str, str]:
     """Statuses by the names of the file: the IR's paths go through groups and iterations, which the file has not."""
     found: dict[str, str] = {}
+    rank = {name: index for index, name in enumerate(_URGENT)}
+    called: dict[int, dict[str, str]] = {}
     for path, status in statuses.items():
-        key = "/".join(_walk(definition, path.split("/")))
-        rank = {name: index for index, name in enumerate(_URGENT)}
+        key = "/".join(_walk(definition, path.split("/"), called))
         if key and rank.get(status, 3) <= rank.get(found.get(key, ""), 99):
             found[key] = status
     return found
 
 
-def _walk(definition: Definition | None, parts: list[str]) -> Iterator[str]:
+def _walk(start: Definition, parts: list[str], called: dict[int, dict[str, str]]) -> Iterator[str]:
+    """The tasks a path leads through, as the file calls them; `called` keeps what was worked out for each pipeline."""
+    definition: Definition | None = start
     for part in parts:
         if definition is None:
             return
-        called = {name: each for each, name in naming.tasks(definition.uses).items()}
-        name = called.get(part, part if part in definition.uses else "")
+        if id(definition) not in called:
+            called[id(definition)] = {name: each for each, name in naming.tasks(definition.uses).items()}
+        name = called[id(definition)].get(part, part if part in definition.uses else "")
         if name:
             yield name
             used = definition.uses[name].component

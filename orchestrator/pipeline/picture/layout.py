@@ -50,7 +50,7 @@ def place(box: Box) -> Placed:
     inner = {each.name: place(each) for each in box.inside}
     layers, chains = _layers(box, inner)
     _arrange(layers, chains)
-    width, height = _settle(layers)
+    width, height = _settle(layers, {name for edge in box.needs for name in edge})
     least = len(box.title) * _LETTER + 36
     shift = max(0.0, (least - width - 2 * PAD) / 2) + PAD
     nodes = {node.name: node for layer in layers for node in layer}
@@ -141,22 +141,38 @@ def _spread(layer: list[_Node], wished: list[float]) -> None:
             x += node.width + GAP_X
 
 
-def _settle(layers: list[list[_Node]]) -> tuple[float, float]:
-    """Move everything to the origin and stack the layers; returns the size of the whole."""
+def _settle(layers: list[list[_Node]], joined: set[str]) -> tuple[float, float]:
+    """Move everything to the origin, stack the layers, and centre those nothing is joined to; returns its size."""
+    free = [layer for layer in layers if joined.isdisjoint(node.name for node in layer)]
+    middle = _centre([node for layer in layers if layer not in free for node in layer])
+    for layer in free:
+        shift = middle - _centre(layer)
+        for node in layer:
+            node.x += shift
     left = min((node.x for layer in layers for node in layer), default=0.0)
     right = y = 0.0
     for layer in layers:
         tallest = max(node.height for node in layer)
         for node in layer:
             node.x -= left
-            node.y = y if node.height else y + tallest / 2
+            node.y = y
+            # An edge passes a layer straight, from its top to its bottom, however tall the boxes beside it are.
+            node.height = node.height or tallest
             right = max(right, node.x + node.width)
         y += tallest + GAP_Y
     return right, y - GAP_Y
 
 
+def _centre(nodes: list[_Node]) -> float:
+    if not nodes:
+        return 0.0
+    return (min(node.x for node in nodes) + max(node.x + node.width for node in nodes)) / 2
+
+
 def _points(chain: list[_Node]) -> list[tuple[float, float]]:
     first, *passing, last = chain
     points = [(first.x + first.width / 2, first.y + first.height)]
-    points += [(node.x + node.width / 2, node.y) for node in passing]
+    for node in passing:
+        middle = node.x + node.width / 2
+        points += [(middle, node.y), (middle, node.y + node.height)]
     return [*points, (last.x + last.width / 2, last.y)]

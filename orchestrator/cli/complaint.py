@@ -10,8 +10,6 @@ from collections.abc import Iterator
 from orchestrator import errors
 from orchestrator.cli import screen
 
-ISSUES = "https://github.com/orchestrator/orchestrator/issues"
-
 
 def tell(error: errors.OrchestratorError) -> None:
     """Print what the user can act on."""

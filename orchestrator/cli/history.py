@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -23,8 +25,8 @@ def runs(
     from orchestrator.cli import machine, wording
 
     settings = options.read()
-    metadata = recorded(settings.state)
-    listed = [(run, _status(run)) for run in metadata.runs(limit)] if metadata else []
+    with recorded(settings.state) as metadata:
+        listed = [(run, _status(run)) for run in metadata.runs(limit)] if metadata else []
     if format is options.Format.JSON:
         typer.echo(machine.text([machine.run(run, status) for run, status in listed]))
         return
@@ -54,9 +56,9 @@ def show(run: options.Run = "last", task: options.Task = "", format: options.Lis
     """Show a run: its tasks, what came of them and where it is; with TASK, everything about that one."""
     from orchestrator.cli import details, machine
 
-    metadata = needed(options.read().state, run)
-    record = metadata.run(run)
-    tasks = metadata.tasks(record.id)
+    with needed(options.read().state, run) as metadata:
+        record = metadata.run(run)
+        tasks = metadata.tasks(record.id)
     chosen = details.named(tasks, task) if task else tasks
     if format is options.Format.JSON:
         told = {**machine.run(record, _status(record)), "tasks": [machine.task(each) for each in chosen]}
@@ -74,28 +76,34 @@ def logs(
     """Print what the tasks of a run wrote."""
     from orchestrator.cli import log
 
-    metadata = needed(options.read().state, run)
-    record = metadata.run(run)
-    if follow:
-        log.follow(metadata, record.id, task, is_over=lambda: _status(metadata.run(record.id)) != "RUNNING")
-    else:
-        log.show(metadata, record.id, task)
+    with needed(options.read().state, run) as metadata:
+        record = metadata.run(run)
+        if follow:
+            log.follow(metadata, record.id, task, is_over=lambda: _status(metadata.run(record.id)) != "RUNNING")
+        else:
+            log.show(metadata, record.id, task)
 
 
-def recorded(state: Path) -> Metadata | None:
+@contextlib.contextmanager
+def recorded(state: Path) -> Iterator[Metadata | None]:
     """The record of runs, where there is one: looking at it never creates it."""
     from orchestrator.stores import metadata
 
     file = state / "state.db"
-    return metadata.Metadata(file) if file.is_file() else None
+    if not file.is_file():
+        yield None
+        return
+    with contextlib.closing(metadata.Metadata(file)) as found:
+        yield found
 
 
-def needed(state: Path, run: str) -> Metadata:
+@contextlib.contextmanager
+def needed(state: Path, run: str) -> Iterator[Metadata]:
     """The record of runs, which a run is looked for in."""
-    metadata = recorded(state)
-    if metadata is None:
-        raise NotFoundError("run", run, hint=f"nothing ran in {state} yet; ORC_STATE names another folder")
-    return metadata
+    with recorded(state) as metadata:
+        if metadata is None:
+            raise NotFoundError("run", run, hint=f"nothing ran in {state} yet; ORC_STATE names another folder")
+        yield metadata
 
 
 def _status(record: RunRecord) -> str:

@@ -32,10 +32,11 @@ def _complete_run(incomplete: str) -> list[tuple[str, str]]:
     with contextlib.suppress(OrchestratorError, OSError):
         from orchestrator.cli import history, wording
 
-        if metadata := history.recorded(read().state):
-            listed = [(run.id, f"{run.pipeline}, {wording.look(run.status).words}") for run in metadata.runs(50)]
-            offered = [("last", "the latest run"), *listed] if listed else []
-            return [each for each in offered if each[0].startswith(incomplete)]
+        with history.recorded(read().state) as metadata:
+            found = metadata.runs(50) if metadata else []
+        listed = [(run.id, f"{run.pipeline}, {wording.look(run.status).words}") for run in found]
+        offered = [("last", "the latest run"), *listed] if listed else []
+        return [each for each in offered if each[0].startswith(incomplete)]
     return []
 
 
@@ -43,9 +44,10 @@ def _complete_task(context: typer.Context, incomplete: str) -> list[str]:
     with contextlib.suppress(OrchestratorError, OSError):
         from orchestrator.cli import history
 
-        if metadata := history.recorded(read().state):
-            run = metadata.run(context.params.get("run") or "last")
-            return sorted({task.name for task in metadata.tasks(run.id) if task.name.startswith(incomplete)})
+        run = context.params.get("run") or "last"
+        with history.needed(read().state, run) as metadata:
+            names = {task.name for task in metadata.tasks(metadata.run(run).id)}
+        return sorted(name for name in names if name.startswith(incomplete))
     return []
 
 

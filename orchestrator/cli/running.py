@@ -63,9 +63,9 @@ def resume(run: options.Run = "last", workers: options.Workers = None, format: _
     from orchestrator.cli import history, state
 
     settings = options.read()
-    metadata = history.needed(settings.state, run)
-    record = metadata.run(run)
-    before = state.resumed(state.recorded(record, metadata.tasks(record.id)))
+    with history.needed(settings.state, run) as metadata:
+        record = metadata.run(run)
+        before = state.resumed(state.recorded(record, metadata.tasks(record.id)))
     raise typer.Exit(_watch(runs.resume(record.id, settings, workers=workers), format, settings, before))
 
 
@@ -75,8 +75,8 @@ def cancel(run: options.Run = "last") -> None:
     from orchestrator.cli import history
 
     settings = options.read()
-    history.needed(settings.state, run)
-    typer.echo(runs.cancel(run, settings))
+    with history.needed(settings.state, run):
+        typer.echo(runs.cancel(run, settings))
 
 
 def _given(pairs: list[str]) -> dict[str, str]:

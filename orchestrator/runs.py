@@ -74,7 +74,7 @@ class Loaded:
 def load(file: Path) -> Loaded:
     """A pipeline file of ours, or a compiled specification. Raises PipelineError."""
     builtin = Path(orchestrator.__file__).resolve().parent.parent
-    if _is_ir(file):
+    if ir.recognises(file):
         pipeline, platform = ir.read(file)
         base = file.resolve().parent
         return Loaded(pipeline, platform, base, (base, builtin))
@@ -289,15 +289,3 @@ def _task_of(run: str, event: TaskFinished) -> TaskRecord:
 
 def _with_workers(settings: Settings, workers: int | None) -> Settings:
     return replace(settings, workers=workers) if workers else settings
-
-
-def _is_ir(file: Path) -> bool:
-    """Whether a file is a compiled specification: it says `pipelineInfo` at the outermost level."""
-    try:
-        with file.open(encoding="utf-8", errors="replace") as stream:
-            head = stream.read(ir.MAX_BYTES)
-    except OSError:
-        return False  # The front end says what is wrong with it.
-    if file.suffix == ".json":
-        return '"pipelineInfo"' in head
-    return head.startswith("pipelineInfo:") or "\npipelineInfo:" in head

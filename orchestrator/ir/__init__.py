@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from orchestrator.ir.spec import PipelineSpec
 MAX_BYTES = 32 * 1024 * 1024  # What the KFP server accepts.
 NO_PLATFORM = PlatformSpec()
 
+_NAMED = re.compile(r"^[\"']?pipelineInfo[\"']?\s*:", re.MULTILINE)
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _DUMPER: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
@@ -29,6 +31,18 @@ class _Dumper(_DUMPER):  # type: ignore[misc]
 
     def ignore_aliases(self, _data: Any) -> bool:
         return True
+
+
+def recognises(path: Path) -> bool:
+    """Whether a file is a compiled specification: it has the key `pipelineInfo` at the outermost level."""
+    try:
+        text = path.read_text(encoding="utf-8") if path.stat().st_size <= MAX_BYTES else ""
+    except (OSError, UnicodeDecodeError):
+        return False
+    if text.lstrip()[:1] == "{":
+        # A component nested in JSON cannot be told by its indentation, and no other key of ours is called so.
+        return '"pipelineInfo"' in text
+    return _NAMED.search(text) is not None
 
 
 def read(path: Path) -> tuple[PipelineSpec, PlatformSpec]:

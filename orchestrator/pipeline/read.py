@@ -17,7 +17,6 @@ from orchestrator.pipeline.reference import ExpressionError, Reference
 from orchestrator.source import Source
 
 _FUNCTION = re.compile(r"(.+\.py):([A-Za-z_]\w*)")
-_IR = re.compile(r"^\"?pipelineInfo\"?:", re.MULTILINE)
 
 
 class Reader:
@@ -111,7 +110,7 @@ class Reader:
         return self._known[key]
 
     def _file(self, path: Path) -> Component:
-        if _is_ir(path):
+        if ir.recognises(path):
             return foreign.compiled(*ir.read(path))
         read = source.read(path)
         kind = read.data.get("kind") if isinstance(read.data, dict) else None
@@ -226,16 +225,6 @@ def _nested(definition: Definition) -> Component:
         kind = type_of(each, definition, None)
         outputs[name] = Output(kind or kinds.Type("STRING"))
     return Component(definition.name, definition.inputs, outputs, definition, definition.folder)
-
-
-def _is_ir(path: Path) -> bool:
-    try:
-        with path.open("rb") as file:
-            if file.read(1) == b"{":
-                return True
-        return path.stat().st_size <= ir.MAX_BYTES and bool(_IR.search(path.read_text(encoding="utf-8")))
-    except (OSError, UnicodeDecodeError):
-        return False
 
 
 def _problem(place: Location, error: ValueError) -> Problem:

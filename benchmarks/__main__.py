@@ -1,0 +1,129 @@
+"""`python -m benchmarks`: whole processes, medians of CPU and wall seconds, memory; floor and peer in the same run."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks import pipelines
+
+ROOT = Path(__file__).resolve().parent.parent
+ORC = str(Path(sys.executable).parent / "orc")
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Medians over the runs of a command."""
+
+    cpu: float
+    wall: float
+    mib: float
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One line of the table."""
+
+    name: str
+    command: Sequence[str]
+    bound: str = ""
+    before: Callable[[Path], None] | None = None
+    """Puts the folder the command runs in into the state it starts from."""
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--runs", type=int, default=5, help="counted runs of each command, after one warm-up")
+    parser.add_argument("--only", default="", help="only the cases whose name contains this text")
+    chosen = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        pipelines.write(folder)
+        print(
+            f"medians of {chosen.runs} runs, after one warm-up; Python {sys.version.split()[0]}, {os.cpu_count()} cores\n"
+        )
+        print(f"{'case':<58}{'CPU s':>8}{'wall s':>8}{'MiB':>7}  bound")
+        for case in cases(folder):
+            if chosen.only in case.name:
+                told = measure(case, folder, chosen.runs)
+                print(f"{case.name:<58}{told.cpu:>8.3f}{told.wall:>8.3f}{told.mib:>7.0f}  {case.bound}", flush=True)
+
+
+def cases(folder: Path) -> list[Case]:
+    """What is measured: floors and peers stand beside what they are for."""
+    python = sys.executable
+    penguins = str(ROOT / "pipelines" / "penguins" / "pipeline.yaml")
+
+    def run(name: str, *options: str) -> list[str]:
+        return [ORC, "run", str(folder / name / "pipeline.yaml"), "--format", "plain", *options]
+
+    return [
+        Case("floor: python -c pass", [python, "-c", "pass"]),
+        Case("floor: import typer, pydantic, yaml", [python, "-c", "import typer, pydantic, yaml"]),
+        Case("orc --help", [ORC, "--help"], "CPU <= 0.25"),
+        Case("orc compile, penguins (8 tasks)", [ORC, "compile", penguins], "CPU <= 0.5"),
+        Case("orc compile, 1000 tasks", [ORC, "compile", str(folder / "chain1000" / "pipeline.yaml")]),
+        Case("peer: the KFP SDK compiles 1000 tasks", [python, str(folder / "kfp_chain.py")]),
+        Case("orc compile, 1000 conditions", [ORC, "compile", str(folder / "conditions" / "pipeline.yaml")]),
+        Case("floor: 50 fresh `python -S -c pass`, one after another", [python, str(folder / "spawn.py")]),
+        Case("orc run, chain of 50", run("chain"), before=pipelines.forget),
+        Case(
+            "peer: make, chain of 50 pythons", ["make", "-s", "-f", str(folder / "chain.mk")], before=pipelines.forget
+        ),
+        Case("orc run, chain of 50, cached", run("chain")),
+        Case("orc run, fan of 50", run("fan"), before=pipelines.forget),
+        Case(
+            "peer: make -j2, fan of 50 pythons",
+            ["make", "-s", "-j2", "-f", str(folder / "fan.mk")],
+            before=pipelines.forget,
+        ),
+        Case("orc run, loop of 4 x 2 s at parallelism 4", run("sleep"), "wall <= 2.5", before=pipelines.forget),
+    ]
+
+
+def measure(case: Case, folder: Path, runs: int) -> Measured:
+    """Run a command some times; the operating system's own accounting of the whole process tree that was waited for."""
+    taken = []
+    for number in range(runs + 1):
+        if case.before:
+            case.before(folder)
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        begun = time.perf_counter()
+        environment = {**os.environ, "ORC_STATE": str(folder / ".orc"), "NO_COLOR": "1"}
+        done = subprocess.run(case.command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+        wall = time.perf_counter() - begun
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        if done.returncode:
+            sys.exit(f"{case.name}: exit code {done.returncode}\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+        if number:
+            cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+            taken.append((cpu, wall))
+    # The kernel keeps the largest child ever seen, so the memory is asked of one more run, by itself.
+    script = (
+        "import resource, subprocess, sys; subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL);"
+        " print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
+    )
+    alone = subprocess.run(
+        [sys.executable, "-c", script, *case.command],
+        cwd=folder,
+        env={**os.environ, "ORC_STATE": str(folder / ".orc")},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    mib = int(alone.stdout) / 1024
+    return Measured(statistics.median(cpu for cpu, _ in taken), statistics.median(wall for _, wall in taken), mib)
+
+
+if __name__ == "__main__":
+    main()

@@ -34,7 +34,7 @@ def from_text(pipeline: PipelineSpec, given: Mapping[str, str]) -> dict[str, Any
         else:
             try:
                 values[name] = _read(text, declared[name])
-            except ValueError:
+            except (ValueError, RecursionError):
                 wanted = _WORDS.get(declared[name].parameter_type, "a value")
                 problems.append(Problem(_place(name), f"expected {wanted}, not {text!r}"))
     if problems:
@@ -99,7 +99,13 @@ def uris(pipeline: PipelineSpec) -> frozenset[str]:
 
 
 def cast(value: Any, kind: str) -> Any:
-    """A value as its parameter type wants it: numbers lose or gain their point; what does not fit stays as it is."""
+    """A value as its parameter type wants it: numbers lose or gain their point; what does not fit stays as it is.
+
+    Inside lists and mappings every whole number loses its point, as on the way through KFP's server: a compiled file
+    says `[1.0, 2.0]` where its author wrote `[1, 2]`.
+    """
+    if kind in ("LIST", "STRUCT"):
+        return _whole(value)
     if kind == "NUMBER_INTEGER" and isinstance(value, float) and value.is_integer():
         return int(value)
     if kind == "NUMBER_DOUBLE" and isinstance(value, int) and not isinstance(value, bool):
@@ -124,6 +130,16 @@ def fits(value: Any, kind: str) -> bool:
             return isinstance(value, dict)
         case _:
             return True
+
+
+def _whole(value: Any) -> Any:
+    if isinstance(value, float):
+        return int(value) if value.is_integer() and abs(value) < 2**53 else value
+    if isinstance(value, Mapping):
+        return {name: _whole(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_whole(each) for each in value]
+    return value
 
 
 def _read(text: str, declared: InputParameter) -> Any:

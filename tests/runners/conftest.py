@@ -19,7 +19,8 @@ from orchestrator.stores.metadata import Metadata
 
 PRELUDE = (
     "import sys, os, time; a = dict(zip([x[2:] for x in sys.argv[1::2]], sys.argv[2::2]));"
-    " put = lambda n, t: open(a[n], 'w').write(t); trace = lambda t: open(os.environ['TRACE'], 'a').write(t + chr(10))\n"
+    " put = lambda n, t: open(a[n], 'w').write(t)\n"
+    "trace = lambda t: open(os.environ['TRACE'], 'a').write(t + chr(10))\n"
 )
 
 

@@ -149,11 +149,10 @@ class Execution:
             return
         work.attempt += 1
         at = launch.spot(self.request.settings.state, self.request.run, work.id.path, work.attempt)
-        names = {**self.names, "pipeline_task_name": work.id.name, "pipeline_task_uuid": work.id.path}
         try:
             self._verify(work)
             prepared = launch.prepare(
-                executor.container, work.component, work.given, at, names=names, env=self.environment
+                executor.container, work.component, work.given, at, names=work.names(self.names), env=self.environment
             )
             at.make(work.component)
             started = process.start(

@@ -41,7 +41,11 @@ def resolve(task: Task, component: Component, around: Surroundings) -> Values:
         found = _parameter(source, around)
         if found is not _ABSENT:
             raw[name] = _selected(source, found, name)
-    parameters = {name: placeholders.fill(value, raw, around.names) for name, value in raw.items()}
+    # Only what the pipeline's author wrote has placeholders in it; what a task or a user gave is data.
+    parameters = {
+        name: placeholders.fill(value, raw, around.names) if _is_constant(task.inputs.parameters[name]) else value
+        for name, value in raw.items()
+    }
     for name, declared in definitions.parameters.items():
         # A value that is absent where it could have been falls back to the component's own default.
         if parameters.get(name) is None and declared.default_value is not None:
@@ -58,12 +62,12 @@ def items(task: Task, given: Values) -> list[Any]:
     if task.parameter_iterator is None:
         raise RunError("the task has no iterator")
     listed = task.parameter_iterator.items
-    value = json.loads(listed.raw) if listed.raw else given.parameters.get(listed.input_parameter)
+    value = listed.raw or given.parameters.get(listed.input_parameter)
     if isinstance(value, str):
         # KFP passes lists through text now and then: an output of type STRING that holds JSON.
         try:
             value = json.loads(value)
-        except json.JSONDecodeError:
+        except (ValueError, RecursionError):
             value = None
     if not isinstance(value, list):
         raise RunError(f"it loops over {listed.input_parameter or listed.raw!r}, which is not a list")
@@ -131,6 +135,10 @@ def conditional(condition: str, given: Values) -> bool:
 
 
 _ABSENT = object()
+
+
+def _is_constant(source: TaskInputParameter) -> bool:
+    return source.runtime_value is not None and not source.runtime_value.runtime_parameter
 
 
 def _parameter(source: TaskInputParameter, around: Surroundings) -> Any:

@@ -95,8 +95,9 @@ class Spot:
 def spot(state: Path, run: str, path: str, attempt: int) -> Spot:
     """The place of an attempt; a path too long for a file name is shortened by its digest."""
     name = path.replace("/", ".")
-    if len(name.encode()) > 120:
-        name = f"{name[:60]}.{of_text(path)[:12]}"
+    if "." in path or len(name.encode()) > 120:
+        # A point may be part of a key, in somebody else's IR: `a.b` is not the task `b` of the group `a`.
+        name = f"{name[:60].replace('..', '.')}.{of_text(path)[:12]}"
     return Spot(state / "runs" / run / name, attempt)
 
 
@@ -126,7 +127,8 @@ def prepare(
     words = placeholders.command([*container.command, *container.args], context)
     own = {each.name: placeholders.text(each.value, context) for each in container.env}
     environment = {**env, **own, "TMPDIR": str(at.work / "tmp")}
-    environment = {name: _expanded(value, environment) for name, value in environment.items()}
+    # Only what the component declares is KFP's to expand; `$(...)` in a variable of the user is the user's.
+    environment |= {name: _expanded(environment[name], environment) for name in own}
     return Launch(_command(words, container, environment), environment, at.work, at.places, at.log)
 
 

@@ -79,6 +79,10 @@ class Work:
         """How many iterations of a loop run at once; 0 means all."""
         return self.task.iterator_policy.parallelism_limit if self.task.iterator_policy else 0
 
+    def names(self, of_run: Mapping[str, str]) -> dict[str, str]:
+        """The placeholders that name the run, and this task."""
+        return {**of_run, "pipeline_task_name": self.id.name, "pipeline_task_uuid": self.id.path}
+
     def around(self, names: Mapping[str, str], run: str) -> Surroundings:
         """What this task can see from its place."""
         siblings = self.parent.children if self.parent else {}

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import platform
+import re
 import sys
 import traceback
 from collections.abc import Iterator
 
 from orchestrator import errors
 from orchestrator.cli import screen
+
+# Some versions of typer and click each add it.
+_AGAIN = re.compile(r"( Did you mean [^?]+\?)\1+")
 
 
 def tell(error: errors.OrchestratorError) -> None:
@@ -19,6 +23,7 @@ def tell(error: errors.OrchestratorError) -> None:
 def tell_usage(error: Exception) -> None:
     """Print what is wrong with the command line itself."""
     message = str(getattr(error, "format_message", lambda: error)()).strip()
+    message = _AGAIN.sub(r"\1", message)
     context = getattr(error, "ctx", None)
     path = context.command_path if context else "orc"
     _print([f"error: {message[:1].lower()}{message[1:]}".rstrip("."), f"  hint: {path} --help"])

@@ -14,6 +14,7 @@ from rich.text import Text
 from orchestrator.cli import live, screen, summary, wording
 from orchestrator.cli import state as states
 from orchestrator.errors import NotFoundError
+from orchestrator.runners.events import Status
 from orchestrator.stores.artifacts import Values
 from orchestrator.stores.metadata import RunRecord, TaskRecord
 
@@ -36,7 +37,8 @@ def of_run(run: RunRecord, tasks: Sequence[TaskRecord], *, status: str) -> Itera
     facts = [
         ("status", f"{wording.mark(status, unicode=unicode)} {wording.look(status).words}"),
         ("started", wording.moment(run.started)),
-        ("took", wording.between(run.started, run.finished, time.time()) if run.finished else ""),
+        ("took", wording.between(run.started, run.finished, 0.0) if run.finished else ""),
+        ("so far", wording.between(run.started, None, time.time()) if status == Status.RUNNING else ""),
         ("file", run.source),
     ]
     yield Text.assemble((run.pipeline, "bold"), (f"  run {run.id}", "dim"))

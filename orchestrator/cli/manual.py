@@ -60,18 +60,22 @@ def _place(name: str) -> int:
 
 
 def _parameters(command: TyperCommand | TyperGroup, ctx: Any, formatter: Any) -> None:
-    sections: dict[str, list[tuple[str, str]]] = {"Arguments": [], "Options": []}
+    arguments, options = [], []
     for parameter in command.get_params(ctx):
-        record = parameter.get_help_record(ctx)
-        if record is not None:
-            is_argument = parameter.param_type_name == "argument"
-            name = _name(parameter) if is_argument else record[0]
-            about = record[1].replace("  [required]", "")
-            sections["Arguments" if is_argument else "Options"].append((_styled(name, fg="cyan"), about))
-    for title, rows in sections.items():
+        if parameter.param_type_name == "argument":
+            arguments.append((_name(parameter), _about(parameter)))
+        elif record := parameter.get_help_record(ctx):
+            options.append(record)
+    for title, rows in (("Arguments", arguments), ("Options", options)):
         if rows:
             with formatter.section(_styled(title, bold=True)):
-                formatter.write_dl(rows)
+                formatter.write_dl([(_styled(name, fg="cyan"), about) for name, about in rows])
+
+
+def _about(argument: Any) -> str:
+    text = str(argument.help or "")
+    shown = argument.show_default and isinstance(argument.default, str) and argument.default
+    return f"{text}  [default: {argument.default}]" if shown else text
 
 
 def _name(argument: Any) -> str:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from rich.style import Style
 from rich.text import Text
 
 from orchestrator.cli import wording
-from orchestrator.cli.state import REPORT, RunState, TaskState, decisions
+from orchestrator.cli.state import REPORT, RunState, decisions
 from orchestrator.runners.events import Status
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def findings(state: RunState) -> Iterator[Text]:
     yield from _gates(state)
     yield from _failures(state)
     yield from _outputs(state)
-    yield from section("reports", [(task.id.name, place(each.uri)) for task, each in _html(state)])
+    yield from _reports(state)
 
 
 def _headline(state: RunState, *, unicode: bool) -> Iterator[Text]:
@@ -81,10 +82,14 @@ def _outputs(state: RunState) -> Iterator[Text]:
     yield from section("outputs", rows)
 
 
-def _html(state: RunState) -> Iterator[tuple[TaskState, Any]]:
-    for task in state.tasks.values():
-        for artifact in task.artifacts(REPORT):
-            yield task, artifact
+def _reports(state: RunState) -> Iterator[Text]:
+    found = [(task.id.name, each) for task in state.tasks.values() for each in task.artifacts(REPORT)]
+    lines = section("reports", [(name, place(report.uri)) for name, report in found])
+    for index, line in enumerate(lines):
+        # A terminal that knows links opens the page on a click; the first lines are the space and the title.
+        if index > 1:
+            line.stylize(Style(link=found[index - 2][1].uri), line.plain.index(place(found[index - 2][1].uri)))
+        yield line
 
 
 def prose(text: Text) -> Text:

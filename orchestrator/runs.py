@@ -7,7 +7,7 @@ import os
 import secrets
 import signal
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -104,6 +104,7 @@ def start(file: Path, given: Mapping[str, str], settings: Settings, options: Opt
         loaded.base,
         loaded.code_paths,
         options.cache,
+        pointer=_pointer(settings),
     )
     metadata = Metadata(settings.state / "state.db")
     return _recorded(metadata, request, source=str(file), resumed=False)
@@ -130,6 +131,7 @@ def resume(run: str, settings: Settings, *, workers: int | None = None) -> Itera
         tuple(Path(path) for path in record.code_paths),
         bool(record.options.get("cache", True)),
         done,
+        _pointer(settings),
     )
     return _recorded(metadata, request, source=record.source, resumed=True)
 
@@ -285,6 +287,19 @@ def _task_of(run: str, event: TaskFinished) -> TaskRecord:
         pid=0,
         warnings=event.warnings,
     )
+
+
+def _pointer(settings: Settings) -> Callable[[str], str]:
+    """What a reference by alias points to in the registry now."""
+
+    def digest(reference: str) -> str:
+        if "@" not in reference:
+            return ""
+        from orchestrator.registry import pointer
+
+        return pointer.digest(settings.tracking_uri, reference, state=settings.state)
+
+    return digest
 
 
 def _with_workers(settings: Settings, workers: int | None) -> Settings:

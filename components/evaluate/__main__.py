@@ -56,10 +56,9 @@ def _champion(task: program.Task) -> tuple[Champion | None, list[str]]:
         raise OrchestratorError(
             "MLFLOW_TRACKING_URI is not set, so there is no registry to find the baseline in", hint=hint
         )
-    found = champion.find(wanted, tracking_uri=uri, state=Path(os.environ.get("ORC_STATE", ".orc")))
-    if found is None:
-        return None, [f"there is no {wanted} yet, so there is no baseline to compare with"]
-    return found, []
+    candidate = folder.digest(task.path("model"))
+    found, note = champion.find(wanted, candidate, tracking_uri=uri, state=Path(os.environ.get("ORC_STATE", ".orc")))
+    return found, [note] if note else []
 
 
 if __name__ == "__main__":

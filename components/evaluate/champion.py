@@ -23,12 +23,15 @@ def reference(baseline: str, name: str) -> str:
     return f"{name}@{baseline}"
 
 
-def find(wanted: str, *, tracking_uri: str, state: Path) -> Champion | None:
-    """The model version; None when its name or alias is not there yet."""
+def find(wanted: str, candidate: str, *, tracking_uri: str, state: Path) -> tuple[Champion | None, str]:
+    """The model version, or why there is none to compare with: its name or alias is not there yet, or it names the
+    candidate (a digest) itself."""
     try:
         version = registry.open(tracking_uri, state=state).version(wanted)
     except NotFoundError as error:
         if "@" in wanted and error.kind in _NOT_YET:
-            return None
+            return None, f"there is no {wanted} yet, so there is no baseline to compare with"
         raise
-    return Champion(version.name, version.version, folder.load(version.path, version.digest))
+    if version.digest == candidate:
+        return None, f"{wanted} is this very model (version {version.version}), so there is nothing to compare it with"
+    return Champion(version.name, version.version, folder.load(version.path, version.digest)), ""

@@ -6,7 +6,7 @@ import ast
 import functools
 import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,17 @@ def key(
         "artifacts": artifacts,
     }
     return ir.digest(parts)
+
+
+def pointed(given: Values, pointer: Callable[[str], str]) -> dict[str, Any]:
+    """Parameters that name something by an alias, with what it points to: a champion that changed is another input.
+
+    One that points to an input of the very task counts as none. So a run that published its model and is started
+    again finds everything in the cache: its model is now the champion, and to compare it with itself says nothing.
+    """
+    own = {artifact.digest for row in given.artifacts.values() for artifact in row}
+    found = {name: pointer(value) for name, value in given.parameters.items() if isinstance(value, str)}
+    return {name: [given.parameters[name], digest] for name, digest in found.items() if digest and digest not in own}
 
 
 def seconds(duration: str) -> float:

@@ -105,6 +105,7 @@ class Execution:
             for name, source in work.task.inputs.parameters.items()
             if source.task_final_status and source.task_final_status.producer_task in siblings
         }
+        replaced |= cache.pointed(work.given, self.request.pointer)
         work.cache_key = cache.key(work.task, work.component, executor, work.given, code=code, replaced=replaced)
         if not self._from_cache(work):
             self._ready.append(work)
@@ -162,9 +163,8 @@ class Execution:
                 log=prepared.log,
                 token=work.id.path,
             )
-        except (RunError, OSError) as error:
-            reason = error.message if isinstance(error, RunError) else f"it cannot be started: {error}"
-            self._finish(work, Status.FAILED, reason)
+        except (RunError, OSError, ValueError) as error:  # ValueError: an argument holds a zero byte.
+            self._finish(work, Status.FAILED, launch.refusal(error))
             return
         now = self.clock()
         limit = self._platform(work)[0].active_deadline_seconds

@@ -23,6 +23,11 @@ from orchestrator.stores.artifacts import ArtifactStore, Values
 from orchestrator.stores.metadata import CacheEntry
 
 
+def _nothing(_reference: str) -> str:
+    """Nothing is a reference."""
+    return ""
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """One run to be made."""
@@ -39,6 +44,8 @@ class Request:
     use_cache: bool = True
     finished: Mapping[str, Values] = field(default_factory=dict)
     """Outputs of tasks, by path, that a resumed run does not run again."""
+    pointer: Callable[[str], str] = _nothing
+    """What a parameter that is a reference by alias, `penguins@champion`, points to now: a digest, or ""."""
 
 
 def run(

@@ -11,7 +11,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field
 
 from orchestrator.pipeline.kinds import Type, TypeName, type_of
-from orchestrator.pipeline.spec import EnvironmentValue, Labels, Shorthand
+from orchestrator.pipeline.shorthand import Shorthand
+from orchestrator.pipeline.spec import EnvironmentValue, Labels, filled
 from orchestrator.source import Document, Versioned
 
 
@@ -109,7 +110,7 @@ class ContainerSpec(Document):
     """The program of a component."""
 
     image: str
-    command: Annotated[list[str], Field(min_length=1)]
+    command: Annotated[list[str], AfterValidator(filled), Field(json_schema_extra={"minItems": 1})]
     args: list[str | dict[str, Any]] | None = None
     env: dict[str, EnvironmentValue] = Field(default_factory=dict)
     executor_input: bool = False

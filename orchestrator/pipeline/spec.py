@@ -6,11 +6,10 @@ import re
 from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, GetJsonSchemaHandler, model_validator
-from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema
+from pydantic import AfterValidator, Field, model_validator
 
 from orchestrator.pipeline import kinds, quantity
+from orchestrator.pipeline.shorthand import Shorthand
 from orchestrator.source import Document, Versioned
 
 _LABEL_VALUE = re.compile(r"([A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?)?")
@@ -49,7 +48,15 @@ def _tasks(tasks: dict[str, Any]) -> dict[str, Any]:
     return _names(tasks)
 
 
+def filled(items: list[Any]) -> list[Any]:
+    """A list that must hold something."""
+    if not items:
+        raise ValueError("the list is empty")
+    return items
+
+
 _NAME = _matching(r"[A-Za-z][A-Za-z0-9_-]*", "a name", "a letter, then letters, digits, '_' and '-'")
+_FILLED = Field(json_schema_extra={"minItems": 1})
 PipelineName = Annotated[
     str,
     Field(pattern=None, json_schema_extra={"pattern": "^[a-z0-9]([a-z0-9-]{0,126}[a-z0-9])?$"}),
@@ -66,30 +73,6 @@ Duration = Annotated[int | str, AfterValidator(quantity.seconds), Field(json_sch
 Cpu = Annotated[int | float | str, AfterValidator(quantity.cpu)]
 Memory = Annotated[int | str, AfterValidator(quantity.memory)]
 Labels = Annotated[dict[str, str], AfterValidator(_labels)]
-
-
-class Shorthand(Document):
-    """A mapping that may also be written as one value, which then is its `_short` key."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _long(cls, value: Any) -> Any:
-        return value if isinstance(value, (dict, cls)) else {cls._short(): value}
-
-    @classmethod
-    def _short(cls) -> str:
-        raise NotImplementedError
-
-    @classmethod
-    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        full = handler.resolve_ref_schema(handler(core))
-        short = {key: value for key, value in full["properties"][cls._short()].items() if key != "default"}
-        kinds = [kind for kind in short.pop("anyOf", [short]) if kind.get("type") != "null"]
-        # A field that may hold anything is meant by everything but the mapping that is the long form.
-        kinds = [kind if "type" in kind else {"type": ["string", "number", "boolean", "array"]} for kind in kinds]
-        if cls.model_fields[cls._short()].exclude:
-            full["properties"].pop(cls._short())
-        return {"anyOf": [*kinds, full]}
 
 
 class Metadata(Document):
@@ -179,7 +162,7 @@ class MatchExpression(Document):
 class Affinity(Document):
     """Nodes the task must run on, or with a weight would rather run on."""
 
-    match_expressions: Annotated[list[MatchExpression], Field(min_length=1)]
+    match_expressions: Annotated[list[MatchExpression], AfterValidator(filled), _FILLED]
     weight: Annotated[int, Field(ge=1, le=100)] | None = None
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import shutil
+import stat
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -70,16 +71,19 @@ class ArtifactStore:
 
     def keep(self, path: Path, *, name: str, type: str, metadata: Mapping[str, Any] | None = None) -> Artifact:
         """Move a finished output into the store. It appears whole or not at all; equal content is kept once."""
-        content = digest.of(path)
-        bytes_ = digest.size(path)
+        try:
+            _own(path)
+            content, bytes_ = digest.of(path), digest.size(path)
+        except OSError as error:
+            raise BackendError("artifact store", f"cannot read {name!r}: {error.strerror or error}") from error
         suffix = _SUFFIX.get(type, "")
         target = self.root / content[:2] / content / (name if name.endswith(suffix) else name + suffix)
         _freeze(path)
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
-            _move(path, target)
+            _move(path, target, content)
         except OSError as error:
-            raise BackendError("artifact store", f"cannot keep {name!r}: {error.strerror}") from error
+            raise BackendError("artifact store", f"cannot keep {name!r}: {error.strerror or error}") from error
         return Artifact(name, type, target.as_uri(), content, bytes_, stamp(target), dict(metadata or {}))
 
     def adopt(self, uri: str, *, type: str, metadata: Mapping[str, Any] | None = None) -> Artifact:
@@ -92,14 +96,20 @@ class ArtifactStore:
         kept = dict(metadata or {})
         if is_remote(uri):
             return self.keep(path, name=name, type=type, metadata={**kept, "source": shown})
-        return Artifact(name, type, shown, digest.of(path), digest.size(path), stamp(path), kept)
+        try:
+            return Artifact(name, type, shown, digest.of(path), digest.size(path), stamp(path), kept)
+        except OSError as error:
+            raise BackendError("artifact store", f"cannot read {path}: {error.strerror or error}") from error
 
     def intact(self, artifact: Artifact) -> bool:
         """Whether the artifact is still there with the content it had."""
         path = artifact.path
-        if not path.exists():
-            return not artifact.size and not artifact.stamp
-        return stamp(path) == artifact.stamp or digest.of(path) == artifact.digest
+        try:
+            if not path.exists():
+                return not artifact.size and not artifact.stamp
+            return stamp(path) == artifact.stamp or digest.of(path) == artifact.digest
+        except OSError:
+            return False  # What cannot be read is as good as gone.
 
     def _fetched(self, uri: str) -> Path:
         try:
@@ -136,6 +146,26 @@ def stamp(path: Path) -> str:
     return text if len(listed) == 1 else digest.of_text(text)
 
 
+def _own(path: Path) -> None:
+    """Make content that is shared with other places our own, so that neither they nor we can change the other's.
+
+    A link would keep a name instead of content, and what is frozen under a link is somebody else's file. Raises OSError
+    for what is neither a file nor a folder: reading a pipe would wait for ever.
+    """
+    shared = path.is_symlink()
+    for each in [path, *path.rglob("*")] if path.is_dir() else [path]:
+        mode = each.stat().st_mode
+        if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+            raise OSError(errno.EINVAL, f"{each.name} is neither a file nor a folder")
+        shared = shared or each.is_symlink() or (stat.S_ISREG(mode) and each.stat().st_nlink > 1)
+    if not shared:
+        return
+    copy = path.with_name(path.name + ".copy")
+    shutil.copytree(path, copy) if path.is_dir() else shutil.copy2(path, copy)
+    shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+    copy.rename(path)
+
+
 def _freeze(path: Path) -> None:
     """Content under a digest never changes: take away the right to write, so that a slip is an error."""
     for file in digest.files(path) if path.is_dir() else [path]:
@@ -143,10 +173,13 @@ def _freeze(path: Path) -> None:
             file.chmod(file.stat().st_mode & ~0o222)
 
 
-def _move(path: Path, target: Path) -> None:
+def _move(path: Path, target: Path, content: str) -> None:
     if target.exists():
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
-        return
+        if digest.of(target) == content:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+            return
+        # Somebody changed what was kept; here is the true content again.
+        shutil.rmtree(target) if target.is_dir() else target.unlink()
     try:
         path.rename(target)
     except OSError as error:

@@ -12,6 +12,7 @@ from orchestrator.ir.spec import Component, Dag, InputDefinitions, Task, TaskInp
 from orchestrator.runners import cel
 from orchestrator.runners.arguments import cast, fits
 from orchestrator.runners.local import placeholders
+from orchestrator.runners.syntax import CelError
 from orchestrator.stores.artifacts import Artifact, Values
 
 
@@ -129,7 +130,7 @@ def conditional(condition: str, given: Values) -> bool:
     variables = {"inputs": {"parameter_values": parameters, "parameters": parameters, "artifacts": artifacts}}
     try:
         return cel.condition(condition, variables)
-    except cel.CelError as error:
+    except CelError as error:
         shown = ", ".join(f"{name} = {json.dumps(value, default=str)[:80]}" for name, value in parameters.items())
         raise RunError(f"the condition `{condition}` {error}" + (f" (with {shown})" if shown else "")) from error
 
@@ -166,7 +167,7 @@ def _selected(source: TaskInputParameter, value: Any, name: str) -> Any:
     text = value if isinstance(value, str) else json.dumps(value)
     try:
         return cel.evaluate(source.parameter_expression_selector, {"string_value": text})
-    except cel.CelError as error:
+    except CelError as error:
         message = f"input {name!r}: the selector `{source.parameter_expression_selector}` {error}"
         raise RunError(message) from error
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shutil
@@ -156,6 +157,15 @@ def environment(
         "ORC_PIPELINE": names["pipeline_name"],
         process.RUN: names["pipeline_job_name"],
     }
+
+
+def refusal(error: Exception) -> str:
+    """Why a process could not be started."""
+    if isinstance(error, RunError):
+        return error.message
+    if isinstance(error, OSError) and error.errno == errno.E2BIG:
+        return "its arguments are larger than the operating system takes: pass large values on as artifacts"
+    return f"it cannot be started: {error}"
 
 
 def unhonoured(pipeline: PipelineSpec, platform: PlatformSpec, outer: Mapping[str, str]) -> list[str]:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import signal
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from orchestrator.ir.spec import Component
 from orchestrator.runners.arguments import cast, fits
 from orchestrator.stores.artifacts import Artifact, ArtifactStore, Values
 
-_HEAD = 20_000  # Lines of a log that are looked through for its errors.
+_PART = 1024 * 1024  # Bytes at the beginning and at the end of a log that are looked through for errors.
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +42,10 @@ def collect(component: Component, places: Places, store: ArtifactStore) -> Value
     said = _said(places)
     definitions = component.output_definitions
     missing = [
-        name
-        for name in definitions.parameters
-        if name not in said.get("parameterValues", {}) and not places.parameter(name).is_file()
+        name for name in definitions.parameters if name not in said.parameters and not places.parameter(name).is_file()
     ]
     missing += [
-        name
-        for name in definitions.artifacts
-        if not places.artifact(name).exists() and name not in said.get("artifacts", {})
+        name for name in definitions.artifacts if not places.artifact(name).exists() and name not in said.metadata
     ]
     if missing:
         raise RunError(f"it wrote no output {', '.join(map(repr, missing))}")
@@ -70,7 +65,7 @@ def salvaged(component: Component, places: Places, store: ArtifactStore) -> Valu
     try:
         said = _said(places)
     except RunError:
-        said = {}
+        said = _Said({}, {})
     definitions = component.output_definitions.artifacts
     return Values(
         artifacts={
@@ -108,31 +103,57 @@ def tail(log: Path, count: int) -> list[str]:
         return []
 
 
-def _lines(log: Path) -> Iterator[str]:
+def _lines(log: Path) -> list[str]:
+    """The lines of a log; of a very long one, those at its beginning and at its end."""
     try:
-        with log.open(encoding="utf-8", errors="replace") as stream:
-            for line in islice(stream, _HEAD):
-                yield line.rstrip("\n")
+        with log.open("rb") as stream:
+            raw = stream.read(_PART)
+            rest = stream.seek(0, 2) - len(raw)
+            if rest > 0:
+                stream.seek(-min(rest, _PART), 2)
+                raw += (b"\n" if rest > _PART else b"") + stream.read()
     except OSError:
-        return
+        return []
+    return raw.decode("utf-8", "replace").splitlines()
 
 
-def _said(places: Places) -> Mapping[str, Any]:
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What a program says in executor_output.json: parameters, and metadata of artifacts."""
+
+    parameters: Mapping[str, Any]
+    metadata: Mapping[str, Mapping[str, Any]]
+
+
+def _said(places: Places) -> _Said:
     try:
         said = json.loads(places.executor_output.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        return {}
-    except (OSError, ValueError) as error:
+        return _Said({}, {})
+    except (OSError, ValueError, RecursionError) as error:
         raise RunError(f"its executor_output.json cannot be read: {error}") from error
-    if not isinstance(said, dict):
-        raise RunError("its executor_output.json is not a mapping")
-    return said
+    match said:
+        case dict():
+            parameters, artifacts = said.get("parameterValues") or {}, said.get("artifacts") or {}
+        case _:
+            raise RunError("its executor_output.json is not a mapping")
+    if not isinstance(parameters, dict) or not isinstance(artifacts, dict):
+        raise RunError("parameterValues and artifacts in its executor_output.json are not mappings")
+    return _Said(parameters, {name: _metadata(name, listed) for name, listed in artifacts.items()})
 
 
-def _parameter(name: str, kind: str, said: Mapping[str, Any], places: Places) -> Any:
-    values = said.get("parameterValues", {})
-    if name in values:
-        value = values[name]
+def _metadata(name: str, listed: Any) -> Mapping[str, Any]:
+    match listed:
+        case {"artifacts": []}:
+            return {}
+        case {"artifacts": [dict() as first, *_]} if isinstance(first.get("metadata") or {}, dict):
+            return first.get("metadata") or {}
+    raise RunError(f"the artifact {name!r} in its executor_output.json is not as KFP has it")
+
+
+def _parameter(name: str, kind: str, said: _Said, places: Places) -> Any:
+    if name in said.parameters:
+        value = said.parameters[name]
     else:
         text = places.parameter(name).read_text(encoding="utf-8", errors="replace")
         value = text if kind == "STRING" else _parsed(name, kind, text)
@@ -141,6 +162,10 @@ def _parameter(name: str, kind: str, said: Mapping[str, Any], places: Places) ->
         value = json.dumps(value)
     if not fits(value, kind):
         raise RunError(f"its output {name!r} is {value!r:.80}, which is not {kind}")
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except ValueError as error:  # Half a surrogate pair can be written as JSON, and nowhere else.
+        raise RunError(f"its output {name!r} holds what is not text: {error}") from error
     return value
 
 
@@ -150,13 +175,12 @@ def _parsed(name: str, kind: str, text: str) -> Any:
         return stripped.lower() == "true"
     try:
         return json.loads(stripped)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise RunError(f"its output {name!r} is {stripped[:80]!r}, which is not {kind}") from error
 
 
-def _artifact(name: str, title: str, said: Mapping[str, Any], places: Places, store: ArtifactStore) -> Artifact:
-    listed = said.get("artifacts", {}).get(name, {}).get("artifacts", [])
-    metadata = listed[0].get("metadata") or {} if listed else {}
+def _artifact(name: str, title: str, said: _Said, places: Places, store: ArtifactStore) -> Artifact:
+    metadata = said.metadata.get(name, {})
     path = places.artifact(name)
     if not path.exists():
         # An artifact of metadata alone, as KFP's Metrics are when nothing is written to their path.

@@ -95,7 +95,7 @@ class Schedule:
             self._pass_over(work, status, reason)
             return
         try:
-            work.given = inputs.resolve(work.task, work.component, work.around(work.names(self.names), self.request.run))
+            work.given = inputs.resolve(work.task, work.component, work.around(self.names, self.request.run))
             condition = work.task.trigger_policy.condition if work.task.trigger_policy else ""
             if condition and not inputs.conditional(condition, work.given):
                 self._pass_over(work, Status.NOT_TRIGGERED, "its condition is false")

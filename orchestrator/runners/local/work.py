@@ -88,7 +88,7 @@ class Work:
         siblings = self.parent.children if self.parent else {}
         outputs = {key: each.outputs for key, each in siblings.items() if each.outputs is not None}
         given = self.parent.given if self.parent else NOTHING
-        return Surroundings(given, outputs, lambda task: siblings[task].final_status(run), names)
+        return Surroundings(given, outputs, lambda task: siblings[task].final_status(run), self.names(names))
 
     def final_status(self, run: str) -> dict[str, Any]:
         """What a task that asks for the final status of this one is told."""

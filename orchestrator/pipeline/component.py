@@ -12,7 +12,7 @@ from pydantic import AfterValidator, Field
 
 from orchestrator.pipeline.kinds import Type, TypeName, type_of
 from orchestrator.pipeline.shorthand import Shorthand
-from orchestrator.pipeline.spec import EnvironmentValue, Labels, filled
+from orchestrator.pipeline.spec import EnvironmentValue, filled
 from orchestrator.source import Document, Versioned
 
 
@@ -121,7 +121,6 @@ class ComponentMetadata(Document):
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$")]
     description: str = ""
-    labels: Labels = Field(default_factory=dict)
 
 
 class ComponentSpec(Versioned):

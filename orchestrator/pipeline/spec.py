@@ -219,6 +219,8 @@ class EnvironmentValue(Shorthand):
             raise ValueError("needs one of value, secret and configMap", "write {secret: NAME, key: KEY}")
         if given != ["value"] and not self.key:
             raise ValueError("missing key 'key': which entry is the value?", "write {secret: NAME, key: KEY}")
+        if given == ["value"] and self.key:
+            raise ValueError("'key' is for a secret or a config map", "drop it")
         return self
 
 
@@ -245,6 +247,10 @@ class Volume(Document):
         kinds = (self.pvc, self.empty_dir, self.secret, self.config_map)
         if sum(kind is not None for kind in kinds) != 1:
             raise ValueError("a volume needs exactly one of pvc, emptyDir, secret and configMap")
+        if self.sub_path is not None and self.pvc is None:
+            raise ValueError("'subPath' is for a pvc")
+        if self.optional and self.secret is None and self.config_map is None:
+            raise ValueError("'optional' is for a secret or a config map")
         return self
 
 

@@ -42,6 +42,8 @@ def check(file: Path) -> str:
         return f"compiled pipeline {pipeline.pipeline_info.name}"
     read = source.read(file)
     kind = read.data.get("kind") if isinstance(read.data, dict) else None
+    if kind is None and isinstance(read.data, dict) and "implementation" in read.data:
+        return _component(file)  # A component file of KFP has no kind.
     if not isinstance(kind, str) or kind not in _CHECKS:
         place = read.at("kind") if isinstance(read.data, dict) and "kind" in read.data else read.at()
         message = f"unknown kind {kind!r}" if kind else "missing key 'kind'"
@@ -64,16 +66,9 @@ def _pipeline(file: Path) -> str:
 
 
 def _component(file: Path) -> str:
-    from orchestrator.pipeline import component
+    from orchestrator.pipeline import load
 
-    read = source.read(file)
-    parsed = source.model(component.ComponentSpec, read)
-    try:
-        component.build(parsed, file.parent)
-    except ValueError as error:
-        message, *hint = map(str, error.args)
-        raise PipelineError([Problem(read.at("container", "args"), message, " ".join(hint))]) from error
-    return f"component {parsed.metadata.name}"
+    return f"component {load.component(file).name}"
 
 
 def _endpoint(file: Path) -> str:

@@ -101,6 +101,20 @@ def test_validate_reports_the_problems_of_all_files(project: Path, orc: Orc) -> 
     )
 
 
+def test_validate_takes_every_kind_of_file(project: Path, orc: Orc) -> None:
+    penguins = ROOT / "pipelines" / "penguins"
+    (project / "kfp.yaml").write_text("name: echo\nimplementation: {container: {image: busybox, command: [echo]}}\n")
+    files = [penguins / "schema.yaml", penguins / "endpoint.yaml", Path("kfp.yaml")]
+    told = orc("validate", *map(str, files))
+    assert told.returncode == 0, told.stderr
+    said = [line.rpartition(": ")[2] for line in told.stdout.splitlines()]
+    assert said == ["schema of 9 columns", "endpoint penguins", "component echo"]
+    (project / "schema.yaml").write_text(files[0].read_text().replace("columns:", "colums:"))
+    broken = orc("validate", "schema.yaml")
+    assert broken.returncode == 2
+    assert "unknown key 'colums'\n  hint: did you mean 'columns'?" in broken.stderr
+
+
 def test_what_compile_writes_can_be_run_and_validated(project: Path, orc: Orc) -> None:
     assert orc("compile", "pipeline.yaml", "-o", "out.yaml").returncode == 0
     assert (project / "out.yaml").read_text() == orc("compile", "pipeline.yaml").stdout

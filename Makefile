@@ -8,7 +8,7 @@ UV := $(BIN)/uv
 # Byte code compiled at install time is worth seconds at every first import.
 INSTALL := UV_COMPILE_BYTECODE=1 $(UV) pip install --quiet --python $(BIN)/python
 
-.PHONY: help demo test check format lock schemas benchmarks clean
+.PHONY: help demo test check format lock benchmarks clean
 
 help:
 	@echo "make demo        run the main job: 344 penguins to a served model"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -15,7 +14,6 @@ from orchestrator import ir, source
 from orchestrator.cli import wording
 from orchestrator.errors import Location, OrchestratorError, PipelineError, Problem, did_you_mean
 
-_IR = re.compile(r"^\s?\s?\"?pipelineInfo\"?:", re.MULTILINE)
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 # A component is a program; what only it knows, it is asked as one. The package never imports components.
 _SCHEMA_PROGRAM = """
@@ -37,7 +35,7 @@ print(json.dumps({"columns": columns, "problems": problems}))
 
 def check(file: Path) -> str:
     """Check a file with everything it names; what it is, in words. Raises PipelineError."""
-    if _is_ir(file):
+    if ir.recognises(file):
         pipeline, _ = ir.read(file)
         return f"compiled pipeline {pipeline.pipeline_info.name}"
     read = source.read(file)
@@ -132,9 +130,3 @@ def _ask(program: str, *arguments: str) -> Any:
     return json.loads(done.stdout)
 
 
-def _is_ir(file: Path) -> bool:
-    """Whether the file is a compiled specification: it says `pipelineInfo` at the outermost level."""
-    try:
-        return bool(_IR.search(file.read_text(encoding="utf-8", errors="replace")))
-    except OSError:
-        return False  # Reading it as a file of ours says what is wrong.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import secrets
 import signal
 import time
@@ -13,23 +14,16 @@ from pathlib import Path
 from typing import Any
 
 import orchestrator
-from orchestrator import ir
-from orchestrator.errors import OrchestratorError, RunError
+from orchestrator import ir, recording
+from orchestrator.errors import RunError
 from orchestrator.ir.platform import PlatformSpec
 from orchestrator.ir.spec import PipelineSpec
 from orchestrator.runners import arguments, local
-from orchestrator.runners.events import (
-    Event,
-    RunFinished,
-    RunStarted,
-    Status,
-    TaskFinished,
-    TaskStarted,
-)
+from orchestrator.runners.events import Event, Status
 from orchestrator.runners.local import process
 from orchestrator.settings import Settings
-from orchestrator.stores.artifacts import NOTHING, Artifact, Values, is_remote
-from orchestrator.stores.metadata import Metadata, RunRecord, TaskRecord
+from orchestrator.stores.artifacts import NOTHING, Artifact, is_remote
+from orchestrator.stores.metadata import LAST, Metadata, RunRecord, TaskRecord
 
 ENDPOINT = "orchestrator.Endpoint"
 """The artifact type of a deployed endpoint."""
@@ -94,9 +88,8 @@ def start(file: Path, given: Mapping[str, str], settings: Settings, options: Opt
         if isinstance(values[name], str) and not is_remote(values[name]):
             values[name] = str(Path(values[name]).expanduser().resolve())
     complete = arguments.complete(loaded.pipeline, values)
-    run = options.run or f"{loaded.pipeline.pipeline_info.name}-{secrets.token_hex(3)}"
     request = local.Request(
-        run,
+        _named(options.run, loaded.pipeline.pipeline_info.name),
         loaded.pipeline,
         loaded.platform,
         complete,
@@ -107,50 +100,53 @@ def start(file: Path, given: Mapping[str, str], settings: Settings, options: Opt
         pointer=_pointer(settings),
     )
     metadata = Metadata(settings.state / "state.db")
-    return _recorded(metadata, request, source=str(file), resumed=False)
+    return recording.recorded(metadata, request, source=str(file), resumed=False)
 
 
 def resume(run: str, settings: Settings, *, workers: int | None = None) -> Iterator[Event]:
     """Go on with a run that failed, was cancelled or was killed: what finished well is not run again."""
-    metadata = Metadata(settings.state / "state.db")
-    record = metadata.run(run)
-    if is_alive(record):
-        raise RunError(f"the run {record.id} is still going on (process {record.pid})", run=record.id)
-    if record.status in (Status.SUCCEEDED, Status.REJECTED):
-        raise RunError(f"the run {record.id} is complete: {record.status.lower()}", run=record.id)
-    process.sweep(record.id)
-    pipeline, platform = ir.load(record.ir, record.source)
-    done = {task.path: task.outputs for task in metadata.tasks(record.id) if Status(task.status).good}
-    request = local.Request(
-        record.id,
-        pipeline,
-        platform,
-        record.arguments,
-        _with_workers(settings, workers),
-        Path(record.base),
-        tuple(Path(path) for path in record.code_paths),
-        bool(record.options.get("cache", True)),
-        done,
-        _pointer(settings),
-    )
-    return _recorded(metadata, request, source=record.source, resumed=True)
+    with contextlib.ExitStack() as stack:
+        metadata = stack.enter_context(contextlib.closing(Metadata(settings.state / "state.db")))
+        record = metadata.run(run)
+        if is_alive(record):
+            raise RunError(f"the run {record.id} is still going on (process {record.pid})", run=record.id)
+        if record.status in (Status.SUCCEEDED, Status.REJECTED):
+            raise RunError(f"the run {record.id} is complete: {record.status.lower()}", run=record.id)
+        pipeline, platform = ir.load(record.ir, record.source)
+        request = local.Request(
+            record.id,
+            pipeline,
+            platform,
+            record.arguments,
+            _with_workers(settings, workers),
+            Path(record.base),
+            tuple(Path(path) for path in record.code_paths),
+            bool(record.options.get("cache", True)),
+            {task.path: _done(task) for task in metadata.tasks(record.id) if Status(task.status).good},
+            _pointer(settings),
+            record.started,
+        )
+        pid = os.getpid()
+        if not metadata.restart_run(record, pid=pid, pid_started=process.identity(pid)):
+            raise RunError(f"somebody else has just resumed the run {record.id}", run=record.id)
+        process.sweep(record.id, settings.state)
+        stack.pop_all()
+        return recording.recorded(metadata, request, source=record.source, resumed=True)
 
 
 def cancel(run: str, settings: Settings) -> str:
     """Cancel a run from outside; says what was done."""
-    metadata = Metadata(settings.state / "state.db")
-    record = metadata.run(run)
-    if is_alive(record):
-        os.kill(record.pid, signal.SIGTERM)
-        return f"asked {record.id} to stop; its tasks have 10 s to end"
-    if record.status != Status.RUNNING:
-        return f"{record.id} has already ended: {record.status}"
-    process.sweep(record.id)
-    at = time.time()
-    metadata.finish_run(
-        record.id, status=Status.CANCELLED, reason="cancelled after its runner died", outputs=NOTHING, at=at
-    )
-    return f"{record.id} was no longer running; it is now recorded as cancelled"
+    with contextlib.closing(Metadata(settings.state / "state.db")) as metadata:
+        record = metadata.run(run)
+        if is_alive(record):
+            os.kill(record.pid, signal.SIGTERM)
+            return f"asked {record.id} to stop; its tasks have 10 s to end"
+        if record.status != Status.RUNNING:
+            return f"{record.id} has already ended: {record.status}"
+        process.sweep(record.id, settings.state)
+        reason = "cancelled after its runner died"
+        metadata.finish_run(record.id, status=Status.CANCELLED, reason=reason, outputs=NOTHING, at=time.time())
+        return f"{record.id} was no longer running; it is now recorded as cancelled"
 
 
 def is_alive(record: RunRecord) -> bool:
@@ -160,8 +156,8 @@ def is_alive(record: RunRecord) -> bool:
 
 def endpoints(run: str, settings: Settings) -> list[Artifact]:
     """The endpoints a run deployed."""
-    metadata = Metadata(settings.state / "state.db")
-    tasks = metadata.tasks(metadata.run(run).id)
+    with contextlib.closing(Metadata(settings.state / "state.db")) as metadata:
+        tasks = metadata.tasks(metadata.run(run).id)
     made = (
         artifact
         for task in tasks
@@ -205,90 +201,6 @@ def _answer(file: Path, state: Path) -> Answer:
     )
 
 
-def _recorded(metadata: Metadata, request: local.Request, *, source: str, resumed: bool) -> Iterator[Event]:
-    pid = os.getpid()
-    if resumed:
-        metadata.restart_run(request.run, pid=pid, pid_started=process.identity(pid))
-    try:
-        for event in local.run(request, metadata.cached):
-            _record(metadata, request, event, source=source, resumed=resumed)
-            yield event
-    except (OrchestratorError, OSError, GeneratorExit) as error:
-        reason = str(error) or "the run was left"
-        with contextlib.suppress(OrchestratorError):  # The disk may be full: `resume` does not need this record.
-            metadata.finish_run(request.run, status=Status.FAILED, reason=reason, outputs=NOTHING, at=time.time())
-        raise
-    finally:
-        metadata.close()
-
-
-def _record(metadata: Metadata, request: local.Request, event: Event, *, source: str, resumed: bool) -> None:
-    match event:
-        case RunStarted() if not resumed:
-            metadata.start_run(_record_of(request, event, source), [(task.path, task.name) for task in event.tasks])
-        case TaskStarted():
-            metadata.start_task(
-                request.run,
-                event.task.path,
-                name=event.task.name,
-                inputs=event.inputs,
-                log=event.log,
-                attempt=event.attempt,
-                pid=event.pid,
-                at=event.at,
-            )
-        case TaskFinished():
-            metadata.finish_task(_task_of(request.run, event), remember=event.status is Status.SUCCEEDED)
-        case RunFinished():
-            metadata.finish_run(
-                request.run, status=event.status, reason=event.reason, outputs=event.outputs, at=event.at
-            )
-        case _:
-            pass
-
-
-def _record_of(request: local.Request, event: RunStarted, source: str) -> RunRecord:
-    pid = os.getpid()
-    return RunRecord(
-        id=request.run,
-        pipeline=event.pipeline,
-        status=Status.RUNNING,
-        reason="",
-        started=event.at,
-        finished=None,
-        arguments=event.arguments,
-        outputs=Values(),
-        ir=ir.dump(request.pipeline, request.platform),
-        source=source,
-        base=str(request.base),
-        code_paths=tuple(str(path) for path in request.code_paths),
-        options={"cache": request.use_cache, "workers": request.settings.workers},
-        pid=pid,
-        pid_started=process.identity(pid),
-    )
-
-
-def _task_of(run: str, event: TaskFinished) -> TaskRecord:
-    return TaskRecord(
-        run=run,
-        path=event.task.path,
-        name=event.task.name,
-        component=event.component,
-        status=event.status,
-        reason=event.reason,
-        attempt=0,
-        started=event.started or None,
-        finished=event.at,
-        inputs=event.inputs,
-        outputs=event.outputs,
-        cache_key=event.cache_key,
-        cached_from=event.cached_from,
-        log=event.log,
-        pid=0,
-        warnings=event.warnings,
-    )
-
-
 def _pointer(settings: Settings) -> Callable[[str], str]:
     """What a reference by alias points to in the registry now."""
 
@@ -300,6 +212,19 @@ def _pointer(settings: Settings) -> Callable[[str], str]:
         return pointer.digest(settings.tracking_uri, reference, state=settings.state)
 
     return digest
+
+
+def _named(given: str, pipeline: str) -> str:
+    """The id of a new run, which is a folder's name too: the one asked for, or one made up from the pipeline's."""
+    if not given:
+        return f"{re.sub(r'[^A-Za-z0-9_.-]+', '-', pipeline).strip('-.')[:80] or 'run'}-{secrets.token_hex(3)}"
+    if given != LAST and re.fullmatch(r"\w[\w .-]{0,99}", given):
+        return given
+    raise RunError(f"{given!r} cannot be the name of a run", hint="letters, digits, '-', '_', '.' and spaces")
+
+
+def _done(task: TaskRecord) -> local.Done:
+    return local.Done(task.inputs, task.outputs, task.cache_key)
 
 
 def _with_workers(settings: Settings, workers: int | None) -> Settings:

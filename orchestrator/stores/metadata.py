@@ -5,13 +5,16 @@ from __future__ import annotations
 import contextlib
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from orchestrator.errors import BackendError, NotFoundError
+from orchestrator.errors import BackendError, NotFoundError, RunError
 from orchestrator.stores.artifacts import NOTHING, Artifact, Values
+from orchestrator.stores.records import CacheEntry, RunRecord, TaskRecord
+
+__all__ = ["CacheEntry", "Metadata", "RunRecord", "TaskRecord"]
 
 VERSION = 1
 LAST = "last"
@@ -36,62 +39,6 @@ CREATE TABLE cache (
 """
 
 
-@dataclass(frozen=True, slots=True)
-class RunRecord:
-    """A run as it was recorded; times are seconds since the epoch."""
-
-    id: str
-    pipeline: str
-    status: str
-    reason: str
-    started: float
-    finished: float | None
-    arguments: Mapping[str, Any]
-    outputs: Values
-    ir: str
-    """The compiled pipeline, so that a run can be resumed and explained after its file changed."""
-    source: str
-    """The file the run was started from."""
-    base: str
-    """The folder against which relative paths in the IR are resolved."""
-    code_paths: tuple[str, ...]
-    options: Mapping[str, Any]
-    pid: int
-    pid_started: str
-
-
-@dataclass(frozen=True, slots=True)
-class TaskRecord:
-    """A task of a run as it was recorded."""
-
-    run: str
-    path: str
-    name: str
-    component: str
-    status: str
-    reason: str
-    attempt: int
-    started: float | None
-    finished: float | None
-    inputs: Values
-    outputs: Values
-    cache_key: str
-    cached_from: str
-    log: str
-    pid: int
-    warnings: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class CacheEntry:
-    """Outputs that may be used again."""
-
-    run: str
-    path: str
-    outputs: Values
-    created: float
-
-
 class Metadata:
     """The state database. Every method that writes is one transaction."""
 
@@ -100,13 +47,16 @@ class Metadata:
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
             self._db = sqlite3.connect(file, timeout=30, isolation_level=None)
-            self._db.row_factory = sqlite3.Row
+        except (OSError, sqlite3.Error) as error:
+            hint = "set ORC_STATE to a folder that can be written"
+            raise BackendError("state", f"{file}: {error}", hint=hint) from error
+        self._db.row_factory = sqlite3.Row
+        try:
             with self._told():
                 self._prepare()
-        except (OSError, sqlite3.Error) as error:
-            raise BackendError(
-                "state", f"{file}: {error}", hint="set ORC_STATE to a folder that can be written"
-            ) from error
+        except BaseException:
+            self._db.close()
+            raise
 
     def close(self) -> None:
         """Close the database."""
@@ -115,8 +65,11 @@ class Metadata:
     # -- runs
 
     def start_run(self, record: RunRecord, tasks: Sequence[tuple[str, str]]) -> None:
-        """Record a run that begins, and its known tasks (path, name) as pending."""
+        """Record a run that begins, and its known tasks (path, name) as pending. Raises RunError if there is one."""
         with self._transaction():
+            if self._db.execute("SELECT 1 FROM runs WHERE id=?", (record.id,)).fetchone():
+                hint = f"choose another name, or `orc resume {record.id}`"
+                raise RunError(f"there is already a run {record.id!r}", run=record.id, hint=hint)
             self._db.execute(
                 "INSERT INTO runs (id, pipeline, status, started, arguments, ir, source, base, code_paths, options,"
                 " pid, pid_started) VALUES (?,?,?,?,?,?,?,?,?,?,?,?)",
@@ -131,22 +84,31 @@ class Metadata:
                 [(record.id, path, position, name) for position, (path, name) in enumerate(tasks)],
             )
 
-    def restart_run(self, run: str, *, pid: int, pid_started: str) -> None:
-        """Record that a run goes on: what had not finished well is pending again."""
+    def restart_run(self, record: RunRecord, *, pid: int, pid_started: str) -> bool:
+        """Record that a run goes on: what had not finished well is pending again. False if somebody was faster."""
         with self._transaction():
-            self._db.execute(
-                "UPDATE runs SET status='RUNNING', reason='', finished=NULL, pid=?, pid_started=? WHERE id=?",
-                (pid, pid_started, run),
-            )
+            taken = self._db.execute(
+                "UPDATE runs SET status='RUNNING', reason='', finished=NULL, pid=?, pid_started=?"
+                " WHERE id=? AND status=? AND pid=? AND pid_started=?",
+                (pid, pid_started, record.id, record.status, record.pid, record.pid_started),
+            ).rowcount
+            if not taken:
+                return False
             self._db.execute(
                 "UPDATE tasks SET status='PENDING', reason='', started=NULL, finished=NULL, pid=0"
                 " WHERE run=? AND status NOT IN ('SUCCEEDED', 'SKIPPED')",
-                (run,),
+                (record.id,),
             )
+        return True
 
     def finish_run(self, run: str, *, status: str, reason: str, outputs: Values, at: float) -> None:
-        """Record how a run ended."""
+        """Record how a run ended; a task that had not ended by then has ended with it."""
         with self._transaction():
+            self._db.execute(
+                "UPDATE tasks SET status='CANCELLED', pid=0, finished=?"
+                " WHERE run=? AND status IN ('RUNNING', 'PENDING')",
+                (at, run),
+            )
             self._db.execute(
                 "UPDATE runs SET status=?, reason=?, outputs=?, finished=? WHERE id=?",
                 (status, reason, _dump(outputs), at, run),
@@ -275,6 +237,8 @@ def _hint(error: sqlite3.Error) -> str:
         return "make room on the disk, then `orc resume`"
     if "readonly" in text or "unable to open" in text:
         return "set ORC_STATE to a folder that can be written"
+    if "not a database" in text or "malformed" in text:
+        return "move the file away: runs recorded in it are lost, artifacts and models are not"
     return ""
 
 

@@ -14,8 +14,8 @@ from orchestrator.errors import OrchestratorError, RunError
 from orchestrator.ir.spec import Executor, Importer
 from orchestrator.runners.events import Event, Status, TaskFinished, TaskProgress, TaskRetried, TaskStarted
 from orchestrator.runners.local import cache, launch, outputs, process
-from orchestrator.runners.local.running import Running
-from orchestrator.runners.local.work import Work
+from orchestrator.runners.local.running import Running, backoff
+from orchestrator.runners.local.work import Done, Work
 from orchestrator.stores.artifacts import Artifact, ArtifactStore, Values, is_remote, local_path
 from orchestrator.stores.metadata import CacheEntry
 
@@ -82,10 +82,8 @@ class Execution:
         """Give a task its outputs from before, or put it in line for a process."""
         work.started = self.clock()
         before = self.request.finished.get(work.id.path)
-        if before is not None and not work.runs_always and all(map(self._intact, before.artifacts.values())):
-            work.outputs = before
-            self._note_gate(work)
-            self.end(work, Status.SUCCEEDED, "")
+        # What ends a run is told what became of it: its cache key, below, knows whether that is the same as before.
+        if before and not work.ends and before.holds(work.given) and self._reuse(work, before):
             return
         executor = self._executor(work)
         try:
@@ -107,8 +105,19 @@ class Execution:
         }
         replaced |= cache.pointed(work.given, self.request.pointer)
         work.cache_key = cache.key(work.task, work.component, executor, work.given, code=code, replaced=replaced)
+        before = self.request.finished.get(work.id.path)
+        if before and before.cache_key and before.cache_key == work.cache_key and self._reuse(work, before):
+            return
         if not self._from_cache(work):
             self._ready.append(work)
+
+    def _reuse(self, work: Work, before: Done) -> bool:
+        if not all(map(self._intact, before.outputs.artifacts.values())):
+            return False
+        work.outputs, work.cache_key = before.outputs, before.cache_key
+        self._note_gate(work)
+        self.end(work, Status.SUCCEEDED, "")
+        return True
 
     def _from_cache(self, work: Work) -> bool:
         entry = self.cached(work.cache_key) if work.cache_key and self.request.use_cache else None
@@ -223,9 +232,7 @@ class Execution:
             status, reason = Status.FAILED, outputs.reason(code, at.log)
         policy = work.task.retry_policy
         if status is Status.FAILED and policy and work.attempt <= policy.max_retry_count and not self._cancelled:
-            delay = _backoff(cache.seconds(policy.backoff_duration), policy.backoff_factor, work.attempt)
-            delay = min(delay, cache.seconds(policy.backoff_max_duration) or delay)
-            now = self.clock()
+            now, delay = self.clock(), backoff(policy, work.attempt)
             self.tell(TaskRetried(work.id, work.attempt, reason, delay, now))
             heapq.heappush(self._later, (now + delay, next(self._count), work))
             return
@@ -288,8 +295,3 @@ class Execution:
 
     def _platform(self, work: Work) -> tuple[ir.platform.KubernetesExecutor, ir.platform.OrchestratorExecutor]:
         return launch.platform_of(self.request.platform, work.component.executor_label)
-
-
-def _backoff(base: float, factor: float, attempt: int) -> float:
-    """The pause after a failed attempt: `base`, then `factor` times longer each time (KFP's default is 2)."""
-    return float(base * (factor or 2.0) ** (attempt - 1))

@@ -11,12 +11,13 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 
-RUN, TASK = "ORC_RUN", "ORC_TASK"
+RUN, TASK, STATE = "ORC_RUN", "ORC_TASK", "ORC_STATE"
 """Environment variables every process of a task carries: by them what a killed runner left behind is found."""
 
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
@@ -43,8 +44,8 @@ class Process:
 
     popen: subprocess.Popen[bytes]
     log: Path
-    token: str
-    """The value of ORC_TASK, which its children inherit."""
+    marks: tuple[str, str]
+    """The values of ORC_RUN and ORC_TASK, which its children inherit."""
     read: int = 0
     """How much of the log has been looked through for progress."""
 
@@ -68,8 +69,9 @@ class Process:
     def clear(self) -> None:
         """After the end: end what it started and left running, in whatever session."""
         _signal_group(self.pid, signal.SIGKILL)
-        for pid in _adopted():
-            if _variable(pid, TASK) == self.token:
+        # Again until none is left: what an ended one had started comes to us only then.
+        while found := [pid for pid in _adopted() if (_variable(pid, RUN), _variable(pid, TASK)) == self.marks]:
+            for pid in found:
                 _kill(pid)
 
     def progress(self) -> tuple[float, float, str] | None:
@@ -113,7 +115,7 @@ def start(command: Sequence[str], *, folder: Path, environment: Mapping[str, str
             # The runner has one thread, so that running a line of ours between fork and exec is safe.
             preexec_fn=_die_with_parent if PRCTL else None,  # noqa: PLW1509
         )
-    return Process(popen, log, token)
+    return Process(popen, log, (environment.get(RUN, ""), token))
 
 
 def identity(pid: int) -> str:
@@ -124,12 +126,14 @@ def identity(pid: int) -> str:
         return ""
 
 
-def sweep(run: str) -> int:
-    """End every process that carries a run's name: what a killed runner left. Returns how many there were."""
+def sweep(run: str, state: Path) -> int:
+    """End every process of a run of this state folder: what a killed runner left. Returns how many there were."""
     ended = 0
     for entry in Path("/proc").glob("[0-9]*"):
         pid = int(entry.name)
-        if pid != os.getpid() and _variable(pid, RUN) == run and _variable(pid, TASK):
+        # Another project may have a run of the same name.
+        ours = pid != os.getpid() and _variable(pid, RUN) == run and _variable(pid, STATE) == str(state)
+        if ours and _variable(pid, TASK):
             _kill(pid)
             ended += 1
     return ended
@@ -161,30 +165,38 @@ class Watch:
 def watching() -> Iterator[Watch]:
     """A Watch that signals reach, and the handlers of before afterwards."""
     watch = Watch()
-    if threading.current_thread() is not threading.main_thread():
-        yield watch
-        return
+    if PRCTL:
+        PRCTL(_PR_SET_CHILD_SUBREAPER, 1)
+    try:
+        if threading.current_thread() is threading.main_thread():
+            with _signals(watch):
+                yield watch
+        else:
+            yield watch
+    finally:
+        if PRCTL:
+            PRCTL(_PR_SET_CHILD_SUBREAPER, 0)
+        watch._selector.close()
+
+
+@contextlib.contextmanager
+def _signals(watch: Watch) -> Iterator[None]:
     reader, writer = socket.socketpair()
     reader.setblocking(False)
     writer.setblocking(False)
     watch._selector.register(reader, selectors.EVENT_READ)
     watch._wakes = True
-    if PRCTL:
-        PRCTL(_PR_SET_CHILD_SUBREAPER, 1)
     before = {number: signal.signal(number, watch.interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
     before[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, lambda *_: None)
     wakeup = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
     try:
-        yield watch
+        yield
     finally:
         signal.set_wakeup_fd(wakeup)
         for number, handler in before.items():
             signal.signal(number, handler)
-        if PRCTL:
-            PRCTL(_PR_SET_CHILD_SUBREAPER, 0)
         reader.close()
         writer.close()
-        watch._selector.close()
 
 
 def _die_with_parent() -> None:
@@ -201,7 +213,10 @@ def _kill(pid: int) -> None:
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.kill(pid, signal.SIGKILL)
     with contextlib.suppress(ChildProcessError):
-        os.waitpid(pid, os.WNOHANG)
+        for _ in range(1000):  # It ends within a millisecond; one that hangs in the kernel is left behind.
+            if os.waitpid(pid, os.WNOHANG)[0]:
+                return
+            time.sleep(0.001)
 
 
 def _adopted() -> list[int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +17,7 @@ from orchestrator.runners import arguments
 from orchestrator.runners.events import Event, RunFinished, RunStarted, Status, Warned
 from orchestrator.runners.local import graph, launch, placeholders, process
 from orchestrator.runners.local.schedule import Schedule
-from orchestrator.runners.local.work import Work
+from orchestrator.runners.local.work import Done, Work
 from orchestrator.settings import Settings
 from orchestrator.stores.artifacts import ArtifactStore, Values
 from orchestrator.stores.metadata import CacheEntry
@@ -42,15 +42,17 @@ class Request:
     code_paths: tuple[Path, ...] = ()
     """Folders in which the packages of components are found."""
     use_cache: bool = True
-    finished: Mapping[str, Values] = field(default_factory=dict)
-    """Outputs of tasks, by path, that a resumed run does not run again."""
+    finished: Mapping[str, Done] = field(default_factory=dict)
+    """Tasks, by path, that a resumed run does not run again."""
     pointer: Callable[[str], str] = _nothing
     """What a parameter that is a reference by alias, `penguins@champion`, points to now: a digest, or ""."""
+    created: float | None = None
+    """When a resumed run was first started."""
 
 
 def run(
     request: Request, cached: Callable[[str], CacheEntry | None], *, clock: Callable[[], float] = time.time
-) -> Iterator[Event]:
+) -> Generator[Event]:
     """Run a pipeline. The caller must have recorded each event before it asks for the next."""
     tasks = graph.known(request.pipeline)
     given = arguments.complete(request.pipeline, request.arguments)
@@ -59,7 +61,9 @@ def run(
     if missing:
         yield Warned("on this machine the run does without " + "; ".join(missing), clock())
     with process.watching() as watch, contextlib.ExitStack() as stack:
-        schedule = Schedule(request, cached, watch, clock, _names(request, clock()))
+        schedule = Schedule(
+            request, cached, watch, clock, _names(request, clock() if request.created is None else request.created)
+        )
         stack.callback(schedule.execution.kill)
         root = _root(request, given, schedule.execution.store)
         yield from schedule.events(root)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
+from orchestrator.ir.spec import RetryPolicy
 from orchestrator.runners.events import Status
+from orchestrator.runners.local import cache
 from orchestrator.runners.local.launch import Spot
 from orchestrator.runners.local.process import Process
 from orchestrator.runners.local.work import Work
@@ -47,3 +50,12 @@ class Running:
         elif self.kill_at is not None and now >= self.kill_at:
             self.process.kill()
             self.kill_at = None
+
+
+def backoff(policy: RetryPolicy, attempt: int) -> float:
+    """The pause after a failed attempt: longer by a factor each time (KFP's default is 2), up to a maximum."""
+    longest = cache.seconds(policy.backoff_max_duration) or math.inf
+    try:
+        return min(cache.seconds(policy.backoff_duration) * (policy.backoff_factor or 2.0) ** (attempt - 1), longest)
+    except OverflowError:
+        return longest

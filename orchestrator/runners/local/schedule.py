@@ -77,6 +77,7 @@ class Schedule:
             group.children[name] = Work(segments, task, component, group, waiting=set(graph.upstream(task)))
         group.unfinished = len(group.children)
         for child in group.children.values():
+            child.is_final = group.is_final or child.ends
             for name in child.waiting:
                 group.children[name].followers.append(child)
         for child in group.children.values():
@@ -89,7 +90,7 @@ class Schedule:
         statuses = {name: siblings[name].status for name in graph.upstream(work.task)}
         status, reason = graph.decide(work.task, statuses)
         always = work.runs_always
-        if self._cancelling and not (always and self._cancelling == 1):
+        if self._stops(work):
             status, reason = Status.CANCELLED, ""
         if status is not Status.PENDING:
             self._pass_over(work, status, reason)
@@ -111,6 +112,10 @@ class Schedule:
             return
         self._begin(work)
 
+    def _stops(self, work: Work) -> bool:
+        """Whether the run was cancelled for this task: the first time, what ends a run still comes."""
+        return self._cancelling > (1 if work.is_final else 0)
+
     def _begin(self, work: Work) -> None:
         if work.is_loop:
             work.status = Status.RUNNING
@@ -125,14 +130,14 @@ class Schedule:
         if loop.status.final:
             return
         while (
-            loop.begun < len(loop.items) and (not loop.limit or loop.unfinished < loop.limit) and not self._cancelling
+            loop.begun < len(loop.items) and not self._stops(loop) and (not loop.limit or loop.unfinished < loop.limit)
         ):
             number = loop.begun
             loop.begun += 1
             loop.unfinished += 1
             given = inputs.with_item(loop.task, loop.given, loop.items[number])
             each = Work((*loop.segments, graph.iteration(number)), loop.task, loop.component, loop, given=given)
-            each.is_iteration = True
+            each.is_iteration, each.is_final = True, loop.is_final
             loop.children[str(number)] = each
             self._todo.append(partial(self._begin, each))
         if not loop.unfinished:
@@ -143,7 +148,7 @@ class Schedule:
         statuses = [child.status for child in work.children.values()]
         if any(status in (Status.FAILED, Status.UNSCHEDULABLE) for status in statuses):
             status = Status.FAILED
-        elif Status.CANCELLED in statuses or (self._cancelling and work.begun < len(work.items)):
+        elif Status.CANCELLED in statuses or work.begun < len(work.items):
             status = Status.CANCELLED
         else:
             status = Status.SUCCEEDED

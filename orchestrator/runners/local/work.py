@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,6 +13,19 @@ from orchestrator.runners.local import graph
 from orchestrator.runners.local.graph import Segments
 from orchestrator.runners.local.inputs import Surroundings
 from orchestrator.stores.artifacts import NOTHING, Values
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What a task took and gave when the run went on before."""
+
+    inputs: Values
+    outputs: Values
+    cache_key: str
+
+    def holds(self, given: Values) -> bool:
+        """Whether it would be given the same now: a task before it may have come to something else this time."""
+        return _told(self.inputs) == _told(given)
 
 
 @dataclass(slots=True, eq=False)
@@ -38,6 +52,8 @@ class Work:
     """Of a loop: what it iterates over; `begun` of them have started."""
     begun: int = 0
     is_iteration: bool = False
+    is_final: bool = False
+    """Whether it belongs to the end of the run, which comes even when the run was cancelled."""
     started: float = 0
     attempt: int = 0
     cache_key: str = ""
@@ -63,6 +79,13 @@ class Work:
     def runs_always(self) -> bool:
         """Whether it runs whatever its upstream tasks came to."""
         return bool(self.task.trigger_policy and self.task.trigger_policy.strategy == COMPLETED)
+
+    @property
+    def ends(self) -> bool:
+        """Whether it comes after a whole group, whatever that came to: a task of `finally`."""
+        told = any(source.task_final_status for source in self.task.inputs.parameters.values())
+        after = any(name.startswith("exit-handler") for name in graph.upstream(self.task))
+        return self.runs_always and (told or after)
 
     @property
     def is_loop(self) -> bool:
@@ -116,3 +139,8 @@ class Work:
         if self.component.dag is None:
             return [self.id]
         return [graph.identity(each) for each in graph.leaves(pipeline, self.segments, self.component.dag)]
+
+
+def _told(values: Values) -> str:
+    artifacts = {name: [[each.digest, each.type] for each in listed] for name, listed in values.artifacts.items()}
+    return json.dumps([values.parameters, artifacts], sort_keys=True)

@@ -1,0 +1,65 @@
+"""Rows of the state database as values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from orchestrator.stores.artifacts import Values
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """A run as it was recorded; times are seconds since the epoch."""
+
+    id: str
+    pipeline: str
+    status: str
+    reason: str
+    started: float
+    finished: float | None
+    arguments: Mapping[str, Any]
+    outputs: Values
+    ir: str
+    """The compiled pipeline, so that a run can be resumed and explained after its file changed."""
+    source: str
+    """The file the run was started from."""
+    base: str
+    """The folder against which relative paths in the IR are resolved."""
+    code_paths: tuple[str, ...]
+    options: Mapping[str, Any]
+    pid: int
+    pid_started: str
+
+
+@dataclass(frozen=True, slots=True)
+class TaskRecord:
+    """A task of a run as it was recorded."""
+
+    run: str
+    path: str
+    name: str
+    component: str
+    status: str
+    reason: str
+    attempt: int
+    started: float | None
+    finished: float | None
+    inputs: Values
+    outputs: Values
+    cache_key: str
+    cached_from: str
+    log: str
+    pid: int
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CacheEntry:
+    """Outputs that may be used again."""
+
+    run: str
+    path: str
+    outputs: Values
+    created: float

@@ -82,9 +82,16 @@ def reason(code: int, log: Path) -> str:
     if told:
         more = f" (and {len(told) - 1} more)" if len(told) > 1 else ""
         return told[0] + more
-    ending = f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+    ending = f"killed by {_signal(-code)}" if code < 0 else f"exit code {code}"
     last = next((line for line in reversed(tail(log, 50)) if line.strip() and not line.startswith("::")), "")
     return f"{ending}: {last.strip()[:300]}" if last else ending
+
+
+def _signal(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"  # A real-time signal has no name.
 
 
 def warnings(log: Path) -> tuple[str, ...]:

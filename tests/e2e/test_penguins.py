@@ -83,7 +83,6 @@ def test_a_cached_deployment_is_served_again(penguins: Project, how: str) -> Non
 
 
 def test_a_gate_that_says_no_changes_nothing(penguins: Project) -> None:
-    penguins.run()
     before, served = penguins.published(), penguins.ask("/v2/models/penguins")
     ended = penguins.run("--arg", "min_f1=1.0")
     assert re.search(r"rejected: f1 = (1|0\.\d+) is not > 1\b", ended.out), ended.out

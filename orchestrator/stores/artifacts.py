@@ -89,15 +89,16 @@ class ArtifactStore:
     def adopt(self, uri: str, *, type: str, metadata: Mapping[str, Any] | None = None) -> Artifact:
         """An artifact for what lies at a URI: a local file stays where it is, a remote one is fetched once."""
         path = self._fetched(uri) if is_remote(uri) else local_path(uri)
-        if not path.exists():
-            raise NotFoundError("file", str(path))
         name = Path(unquote(urlsplit(uri).path)).name or "artifact"
         shown = uri if is_remote(uri) else path.resolve().as_uri()
         kept = dict(metadata or {})
         if is_remote(uri):
             return self.keep(path, name=name, type=type, metadata={**kept, "source": shown})
         try:
+            _refuse_streams(path)
             return Artifact(name, type, shown, digest.of(path), digest.size(path), stamp(path), kept)
+        except FileNotFoundError as error:
+            raise NotFoundError("file", str(path)) from error
         except OSError as error:
             raise BackendError("artifact store", f"cannot read {path}: {error.strerror or error}") from error
 
@@ -146,18 +147,24 @@ def stamp(path: Path) -> str:
     return text if len(listed) == 1 else digest.of_text(text)
 
 
-def _own(path: Path) -> None:
-    """Make content that is shared with other places our own, so that neither they nor we can change the other's.
-
-    A link would keep a name instead of content, and what is frozen under a link is somebody else's file. Raises OSError
-    for what is neither a file nor a folder: reading a pipe would wait for ever.
-    """
-    shared = path.is_symlink()
+def _refuse_streams(path: Path) -> None:
+    """Raises OSError for what is neither a file nor a folder: reading a pipe would wait for ever, as a device might."""
     for each in [path, *path.rglob("*")] if path.is_dir() else [path]:
         mode = each.stat().st_mode
         if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
             raise OSError(errno.EINVAL, f"{each.name} is neither a file nor a folder")
-        shared = shared or each.is_symlink() or (stat.S_ISREG(mode) and each.stat().st_nlink > 1)
+
+
+def _own(path: Path) -> None:
+    """Make content that is shared with other places our own, so that neither they nor we can change the other's.
+
+    A link would keep a name instead of content, and what is frozen under a link is somebody else's file.
+    """
+    _refuse_streams(path)
+    shared = path.is_symlink()
+    for each in [path, *path.rglob("*")] if path.is_dir() else [path]:
+        status = each.stat()
+        shared = shared or each.is_symlink() or (stat.S_ISREG(status.st_mode) and status.st_nlink > 1)
     if not shared:
         return
     copy = path.with_name(path.name + ".copy")

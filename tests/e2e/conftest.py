@@ -1,4 +1,4 @@
-"""Whole projects in folders of their own, and the installed `orc` as a process: nothing is imported that a user has not."""
+"""Whole projects in folders of their own, and the installed `orc` as a process."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from .conftest import BIRD, Ended, Make, Project, eventually, make, processes
+from .conftest import BIRD, Ended, Make, Project, make, processes
 
 
 def test_killed_during_every_kind_of_task_the_result_is_the_same(new: Make, first: tuple[Project, Ended]) -> None:
@@ -105,7 +105,8 @@ def test_ctrl_c_in_the_middle(new: Make, number: int) -> None:
     assert (process.returncode, "Traceback" in out + err) == (130, False), out + err
     assert processes(project.state) == []
     assert project.show()["status"] == "CANCELLED"
-    assert "cancelled" in out and "orc resume" in out
+    assert "cancelled" in out
+    assert "orc resume" in out
     tasks = project.tasks()
     ended = project.orc("resume", "last")
     assert ended.code == 0, ended.text
@@ -119,7 +120,8 @@ def test_an_unwritable_state_directory(new: Make, tmp_path: Path) -> None:
     for state in (tmp_path / "file" / "state", Path("/proc/state"), tmp_path / "file"):
         ended = project.orc("run", "pipeline.yaml", env={"ORC_STATE": str(state)})
         assert ended.code == 5, ended.text
-        assert len(ended.err.splitlines()) <= 3 and str(state) in ended.err
+        assert len(ended.err.splitlines()) <= 3
+        assert str(state) in ended.err
         assert ended.out == ""
 
 
@@ -128,8 +130,7 @@ def small(tmp_path: Path) -> Iterator[Path]:
     """A disk of 6 MB."""
     folder = tmp_path / "small"
     folder.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", folder], capture_output=True, check=False)
-    if mounted.returncode:
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", folder], check=False).returncode:
         pytest.skip("mounting is for root")
     yield folder
     subprocess.run(["umount", "--lazy", folder], check=True)
@@ -184,7 +185,9 @@ def _wait_for(process: Any, words: str) -> None:
 
 
 def _digests(tasks: dict[str, Any]) -> dict[tuple[str, str], list[str]]:
-    """What the tasks that decide made; pages and statements carry times."""
-    told = ("ingest", "transform", "train")
-    made = {name: task["outputs"]["artifacts"] for name, task in tasks.items() if name in told}
-    return {(name, output): [row["digest"] for row in rows] for name, outputs in made.items() for output, rows in outputs.items()}
+    """What was made of the data; pages and statements carry times."""
+    return {
+        (name, output): [row["digest"] for row in rows]
+        for name in ("ingest", "transform", "train")
+        for output, rows in tasks[name]["outputs"]["artifacts"].items()
+    }

@@ -23,7 +23,7 @@ def _bomb(_: str) -> str:
 FILES: dict[str, tuple[Mistake, str, str]] = {
     "unknown key": (lambda text: text.replace("  train:\n", "  train:\n    retries: 3\n"), r":\d+:5", "'retries'"),
     "duplicate key": (lambda text: text + "outputs: {}\n", r":\d+:1", "duplicate key 'outputs'"),
-    "unknown task": (lambda text: text.replace("tasks.train.outputs", "tasks.trian.outputs", 1), r":\d+:\d+", "'trian'"),
+    "unknown task": (lambda text: text.replace("tasks.train.", "tasks.trian.", 1), r":\d+:\d+", "'trian'"),
     "wrong type": (lambda text: text.replace("key: [id]", "key: id"), r":\d+:\d+", "must be a list"),
     "cycle": (lambda text: text.replace("after: [validate]", "after: [publish]"), r":\d+:\d+", "wait for each other"),
     "missing file": (lambda text: text.replace("schema.yaml", "no-such.yaml"), r":\d+:\d+", "no-such.yaml"),
@@ -103,7 +103,7 @@ RUNS = {
     "ragged rows": ({"how": "a,b\n1,2\n1,2,3\n4\n"}, "ingest", r"data:3: the row has 3 cells"),
     "an empty CSV": ({"how": ""}, "ingest", r"empty"),
     "only a header": ({"how": "a,b\n"}, "ingest", r"no rows|empty"),
-    "an unknown column as target": ({"how": TABLE, "target": "speces"}, "train", r"speces.*\n?.*did you mean 'species'"),
+    "an unknown target": ({"how": TABLE, "target": "speces"}, "train", r"speces(.|\n)*did you mean 'species'"),
 }
 
 
@@ -122,7 +122,8 @@ def test_a_wrong_task(new: Make, mistake: str) -> None:
     assert run["status"] == "FAILED"
     assert run["reason"].startswith(f"{task}: "), run["reason"]
     assert re.search(words, ended.text), ended.text
-    assert f"{task} failed" in ended.out and "log.txt" in ended.out
+    assert f"{task} failed" in ended.out
+    assert "log.txt" in ended.out
     assert project.statuses()[task] == "FAILED"
     assert project.published() == {"models": {}, "endpoints": {}}
 
@@ -148,13 +149,15 @@ def test_a_wrong_argument(penguins: Project, arguments: list[str], code: int, wo
     assert len(penguins.runs()) == runs
 
 
-@pytest.mark.parametrize("name", ["no such.csv", "a\nb'\"$(id).csv", "x" * 5000, "data", "\u202egnp.csv"], ids=ascii)
+@pytest.mark.parametrize(
+    "name", ["no such.csv", "a\nb'\"$(id).csv", "x" * 5000, "data", "\u202egnp.csv"], ids=lambda name: ascii(name)[:12]
+)
 def test_a_source_that_is_not_there(penguins: Project, name: str) -> None:
     before = penguins.published()
     penguins.run("--arg", f"source={name}", code=3)
     run = penguins.show()
     assert run["status"] == "FAILED"
-    assert "\n" not in run["reason"] and len(run["reason"]) < 6000
+    assert "\n" not in run["reason"]
     assert penguins.published() == before
 
 
@@ -164,4 +167,3 @@ def test_a_run_that_is_not_there(penguins: Project, new: Make) -> None:
             ended = project.orc(command, "no-such-run")
             assert (ended.code, ended.out) == (4, ""), ended.text
             assert "no-such-run" in ended.err
-

@@ -93,12 +93,15 @@ class ArtifactStore:
         shown = uri if is_remote(uri) else path.resolve().as_uri()
         kept = dict(metadata or {})
         if is_remote(uri):
-            return self.keep(path, name=name, type=type, metadata={**kept, "source": shown})
+            try:
+                return self.keep(path, name=name, type=type, metadata={**kept, "source": shown})
+            finally:
+                shutil.rmtree(path.parent, ignore_errors=True)
         try:
             _refuse_streams(path)
             return Artifact(name, type, shown, digest.of(path), digest.size(path), stamp(path), kept)
         except FileNotFoundError as error:
-            raise NotFoundError("file", str(path)) from error
+            raise NotFoundError("file", str(error.filename or path)) from error
         except OSError as error:
             raise BackendError("artifact store", f"cannot read {path}: {error.strerror or error}") from error
 

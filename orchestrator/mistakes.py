@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import types
 import typing
-from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -27,6 +27,7 @@ _EXPECTED = {
     "model_attributes_type": "a mapping",
     "none_required": "nothing",
 }
+_INSIDE = ("missing", "extra_forbidden")
 
 
 def describe(value: Any) -> str:
@@ -49,45 +50,50 @@ def describe(value: Any) -> str:
 
 def problems(error: ValidationError, cls: type[BaseModel], source: Source) -> list[Problem]:
     """Every finding of pydantic as a Problem at its place in `source`; findings of one place become one."""
-    expected: dict[tuple[Location, str], list[str]] = defaultdict(list)
+    details = [(_real(detail["loc"], source.data), detail) for detail in error.errors(include_url=False)]
+    # Where one of several alternatives took the shape and complains of what is inside, the others have no say.
+    entered = {path[:length] for path, detail in details for length in range(len(path) + (detail["type"] in _INSIDE))}
+    entered -= {path for path, detail in details if detail["type"] == "extra_forbidden"}
+    wanted: dict[Location, tuple[list[str], Any]] = {}
     found: list[Problem] = []
-    for detail in error.errors(include_url=False):
-        path = _real(detail["loc"], source.data)
-        kind = detail["type"]
-        if kind == "extra_forbidden":
-            name = str(detail["loc"][-1])
-            hint = did_you_mean(name, _keys(cls, path[:-1]))
-            found.append(Problem(source.at(*path, key=True), f"unknown key {name!r}", hint))
-        elif kind == "missing":
-            name = str(detail["loc"][-1])
-            found.append(Problem(source.at(*path, key=True), f"missing key {name!r}"))
-        elif kind in _EXPECTED:
-            expected[source.at(*path), describe(detail["input"])].append(_EXPECTED[kind])
-        else:
-            found.append(_other(detail, source.at(*path)))
-    for (place, given), wanted in expected.items():
-        found.append(Problem(place, f"expected {' or '.join(dict.fromkeys(wanted))}, not {given}"))
-    return found
+    for path, detail in details:
+        name, context = str(detail["loc"][-1]) if detail["loc"] else "", detail.get("ctx", {})
+        match detail["type"]:
+            case "extra_forbidden":
+                hint = did_you_mean(name, _keys(cls, path[:-1]))
+                found.append(Problem(source.at(*path, key=True), f"unknown key {name!r}", hint))
+            case "missing":
+                found.append(Problem(source.at(*path, key=True), f"missing key {name!r}"))
+            case "literal_error" | "enum":
+                if path not in entered:
+                    wanted.setdefault(source.at(*path), ([], detail))[0].append(str(context.get("expected", "")))
+            case kind if kind in _EXPECTED:
+                if path not in entered:
+                    wanted.setdefault(source.at(*path), ([], detail))[0].append(_EXPECTED[kind])
+            case _:
+                found.append(_other(detail, source.at(*path)))
+    # What a validator of ours says is more to the point than the type that an alternative would have had.
+    told = {problem.at for problem in found}
+    return found + [_unexpected(place, *each) for place, each in wanted.items() if place not in told]
+
+
+def _unexpected(place: Location, wanted: list[str], detail: Any) -> Problem:
+    given = detail["input"]
+    words = [word for each in wanted for word in re.findall(r"'([^']*)'", each)]
+    hint = did_you_mean(given, words) if isinstance(given, str) else ""
+    message = f"expected {' or '.join(dict.fromkeys(wanted))}, not {describe(given)}"
+    return Problem(place, message, hint if "mean" in hint else "")
 
 
 def _other(detail: Any, place: Location) -> Problem:
-    context = detail.get("ctx", {})
-    given = describe(detail["input"])
-    match detail["type"]:
-        case "literal_error" | "enum":
-            wanted = str(context.get("expected", ""))
-            known = [word.strip(" '") for word in wanted.replace(" or ", ", ").split(",")]
-            hint = did_you_mean(str(detail["input"]), known)
-            return Problem(place, f"expected {wanted}, not {given}", hint if "mean" in hint else "")
-        case "value_error":
-            # A validator of ours may hand over a hint as a second argument.
-            arguments: tuple[Any, ...] = getattr(context.get("error"), "args", ())
-            hint = str(arguments[1]) if len(arguments) > 1 else ""
-            message = str(arguments[0]) if arguments else detail["msg"].removeprefix("Value error, ")
-            return Problem(place, message, hint)
-        case _:
-            message = detail["msg"]
-            return Problem(place, f"{message[:1].lower()}{message[1:]}, not {given}")
+    if detail["type"] == "value_error":
+        # A validator of ours may hand over a hint as a second argument.
+        arguments: tuple[Any, ...] = getattr(detail.get("ctx", {}).get("error"), "args", ())
+        hint = str(arguments[1]) if len(arguments) > 1 else ""
+        message = str(arguments[0]) if arguments else detail["msg"].removeprefix("Value error, ")
+        return Problem(place, message, hint)
+    message = detail["msg"]
+    return Problem(place, f"{message[:1].lower()}{message[1:]}, not {describe(detail['input'])}")
 
 
 def _real(loc: Iterable[int | str], data: Any) -> tuple[int | str, ...]:

@@ -152,11 +152,11 @@ def typed(text: str, kind: str, name: str) -> Any:
         return text
     try:
         value: Any = json.loads(text)
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:
         lowered = text.lower()
         if kind == "boolean" and lowered in ("true", "false"):
             return lowered == "true"
-        raise OrchestratorError(f"{name}: expected {kind} as JSON, not {text!r}: {error.msg}") from error
+        raise OrchestratorError(f"{name}: expected {kind} as JSON, not {text[:80]!r}: {error}") from error
     expected: dict[str, tuple[type, ...]] = {
         "integer": (int,),
         "number": (int, float),
@@ -168,7 +168,7 @@ def typed(text: str, kind: str, name: str) -> Any:
     if kind == "integer" and isinstance(value, float) and value.is_integer():
         value = int(value)
     if not isinstance(value, expected[kind]) or (isinstance(value, bool) and kind in ("integer", "number")):
-        raise OrchestratorError(f"{name}: expected {kind}, not {text!r}")
+        raise OrchestratorError(f"{name}: expected {kind}, not {text[:80]!r}")
     return float(value) if kind == "number" and isinstance(value, int | float) else value
 
 
@@ -230,12 +230,15 @@ def invoke(
     for name, path in places.items():
         command += [f"--{name}", str(path)]
     outputs.mkdir(parents=True, exist_ok=True)
-    search = os.pathsep.join([str(folder.resolve().parent.parent), os.environ.get("PYTHONPATH", "")])
     silent = {"DO_NOT_TRACK": "true", "MLFLOW_DISABLE_TELEMETRY": "true"}
+    settled = {**os.environ, **silent, **(environment or {})}
+    # The component's own code first; whatever else is asked for is found too.
+    found = [str(folder.resolve().parent.parent), settled.get("PYTHONPATH", "")]
+    settled["PYTHONPATH"] = os.pathsep.join(filter(None, found))
     done = subprocess.run(
         command,
         cwd=outputs,
-        env={**os.environ, **silent, **(environment or {}), "PYTHONPATH": search},
+        env=settled,
         capture_output=True,
         text=True,
         check=False,

@@ -6,7 +6,6 @@ Values follow YAML 1.2's core schema: `yes`, `on` and `2024-01-01` are text, `1e
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,23 +15,15 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.alias_generators import to_camel
 
+from orchestrator import scalar
 from orchestrator.errors import Location, PipelineError, Problem
 
 API_VERSION = "orchestrator/v1"
 MAX_BYTES = 4 * 1024 * 1024
 MAX_NODES = 200_000  # After aliases are expanded: a thousand generous tasks need about a tenth of it.
 MAX_DEPTH = 100
+_TOO_DEEP = f"nested deeper than {MAX_DEPTH} levels"
 
-_INT = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
-_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
-_WORDS: dict[str, Any] = {
-    **dict.fromkeys(("", "~", "null", "Null", "NULL")),
-    **dict.fromkeys(("true", "True", "TRUE"), True),
-    **dict.fromkeys(("false", "False", "FALSE"), False),
-    **dict.fromkeys((".inf", "+.inf", ".Inf", ".INF"), float("inf")),
-    **dict.fromkeys(("-.inf", "-.Inf", "-.INF"), float("-inf")),
-    **dict.fromkeys((".nan", ".NaN", ".NAN"), float("nan")),
-}
 _PARSER: Any = getattr(yaml, "CLoader", yaml.Loader)
 
 Path_ = tuple[str | int, ...]
@@ -163,7 +154,7 @@ class _Composer:
                     node = self._anchored(event, _node(event))
                     self.stack.append((node, isinstance(event, yaml.MappingStartEvent), []))
                     if len(self.stack) > MAX_DEPTH:
-                        self._problem(event, f"nested deeper than {MAX_DEPTH} levels")
+                        self._problem(event, _TOO_DEEP)
                         return self.root or node
                 case yaml.SequenceEndEvent() | yaml.MappingEndEvent():
                     self._close()
@@ -232,19 +223,8 @@ def _node(event: Any) -> _Node:
 def _scalar(event: Any) -> _Node:
     node = _node(event)
     plain = event.implicit[0] and event.tag is None
-    node.value = _typed(event.value) if plain else event.value
+    node.value = scalar.value(event.value) if plain else event.value
     return node
-
-
-def _typed(text: str) -> Any:
-    if text in _WORDS:
-        return _WORDS[text]
-    if _INT.fullmatch(text):
-        # int() refuses more than 4300 digits; such a thing is not a number anybody meant.
-        return int(text, 0 if text[:2] in ("0o", "0x") else 10) if len(text) < 40 else text
-    if _FLOAT.fullmatch(text):
-        return float(text)
-    return text
 
 
 def _spelled(value: Any) -> str:
@@ -270,18 +250,24 @@ def _children(node: _Node) -> Iterator[_Node]:
 
 def _refuse_bomb(root: _Node, name: str) -> None:
     """Aliases let ten lines stand for a billion values: count what they expand to before building it."""
-    sizes: dict[int, int] = {}
+    sizes: dict[int, tuple[int, int]] = {}
 
-    def size(node: _Node) -> int:
+    def measure(node: _Node) -> tuple[int, int]:
+        """How many values a node expands to, and how deep."""
         known = sizes.get(id(node))
         if known is None:
-            known = sizes[id(node)] = 1 + sum(size(child) for child in _children(node))
+            inside = [measure(child) for child in _children(node)]
+            depth = 1 + max((deep for _, deep in inside), default=0)
+            # An alias of something deep, deep inside: refused before anything runs out of stack.
+            if depth > MAX_DEPTH:
+                raise PipelineError([Problem(Location(name, node.line, node.column), _TOO_DEEP)])
+            known = sizes[id(node)] = 1 + sum(size for size, _ in inside), depth
         return known
 
-    if size(root) <= MAX_NODES:
+    if measure(root)[0] <= MAX_NODES:
         return
     node = root
-    while large := [child for child in _children(node) if size(child) > MAX_NODES]:
+    while large := [child for child in _children(node) if measure(child)[0] > MAX_NODES]:
         node = large[0]
     message = f"expands to more than {MAX_NODES:,} values"
     raise PipelineError([Problem(Location(name, node.line, node.column), message, "are there aliases of aliases?")])

@@ -56,7 +56,7 @@ def test_severities_are_for_all_rules_or_rule_by_rule(tmp_path: Path) -> None:
         ("  a: {type: string, nullable: false, minFraction: 0.5}", "'nullable: false' asks for a value in every row"),
         (
             "  a: {type: string, severity: fatal}",
-            "schema.yaml:5:31: expected 'error' or 'warning', not the text 'fatal'",
+            "schema.yaml:5:31: expected 'error' or 'warning' or a mapping, not the text 'fatal'",
         ),
         ("  a: {type: string, severity: {rnage: error}}", "unknown key 'rnage'\n  hint: did you mean 'range'?"),
         ("  a: {type: string}\n  a: {type: string}", "schema.yaml:6:3: duplicate key 'a'"),

@@ -8,7 +8,7 @@ import re
 import secrets
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -83,7 +83,8 @@ def start(file: Path, given: Mapping[str, str], settings: Settings, options: Opt
     """Run a pipeline file with arguments as text. Raises before the first event when it cannot start."""
     loaded = load(file)
     values = arguments.from_text(loaded.pipeline, given)
-    for name in arguments.uris(loaded.pipeline) & set(values):
+    artifacts = loaded.pipeline.root.input_definitions.artifacts
+    for name in (arguments.uris(loaded.pipeline) | set(artifacts)) & set(values):
         # What is typed on a command line is meant from where it is typed, not from where the pipeline lies.
         if isinstance(values[name], str) and not is_remote(values[name]):
             values[name] = str(Path(values[name]).expanduser().resolve())
@@ -174,16 +175,18 @@ def answers(run: str, settings: Settings) -> list[Answer]:
     An endpoint that is declared no more, or whose server is gone, is served again: a deployment that came from the
     cache promises a served model too. One that serves something newer by now is left as it is.
     """
-    return [_answer(artifact.path, settings.state) for artifact in endpoints(run, settings)]
+    return [_answer(artifact.path, settings) for artifact in endpoints(run, settings)]
 
 
-def _answer(file: Path, state: Path) -> Answer:
+def _answer(file: Path, settings: Settings) -> Answer:
     from orchestrator.serving import declarations
     from orchestrator.serving import local as serving
 
+    state = settings.state
     made = declarations.load(file.read_text(encoding="utf-8"))
     declared = declarations.read(state, made.name)
     if declared is None:
+        _refuse_unapproved([f"models:/{each.model}/{each.version}" for each in made.variants], settings)
         serving.declare(state, made)
         declared = made
     server = serving.ensure(state)
@@ -199,6 +202,18 @@ def _answer(file: Path, state: Path) -> Answer:
         answer.curl,
         f"orc endpoints stop {declared.name}",
     )
+
+
+def _refuse_unapproved(versions: Sequence[str], settings: Settings) -> None:
+    """What was approved when it was deployed may have been rejected since."""
+    from orchestrator import registry
+
+    found = registry.open(settings.tracking_uri, state=settings.state)
+    for reference in versions:
+        approval = found.version(reference).approval
+        if approval is not registry.Approval.APPROVED:
+            hint = "approve it with `orc models approve`, or train another model"
+            raise RunError(f"{reference} is {approval} by now, so it is not served again", hint=hint)
 
 
 def _pointer(settings: Settings) -> Callable[[str], str]:

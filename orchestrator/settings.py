@@ -28,10 +28,6 @@ class Settings:
     """How many tasks run at once on this machine."""
     tracking_uri: str
     """The MLflow registry; by default a SQLite file in the state folder."""
-    host: str = "127.0.0.1"
-    """The address the embedded server listens on."""
-    port: int = 8800
-    """The port the embedded server tries first."""
 
 
 def read(environment: Mapping[str, str], folder: Path) -> Settings:
@@ -50,8 +46,6 @@ def read(environment: Mapping[str, str], folder: Path) -> Settings:
         # Tasks wait for disks and networks as often as they compute, so a small machine still gets four.
         workers=_number("workers", value("workers", str(max(4, cores))), 1, 1024),
         tracking_uri=value("tracking_uri", default_uri),
-        host=value("host", "127.0.0.1"),
-        port=_number("port", value("port", "8800"), 0, 65535),
     )
 
 
@@ -70,7 +64,7 @@ def _file(path: Path) -> dict[str, Any]:
         return {}
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise PipelineError([Problem(Location(str(path)), f"cannot be used: {error}")]) from error
-    known = ("state", "workers", "tracking_uri", "host", "port")
+    known = ("state", "workers", "tracking_uri")
     unknown = [name for name in written if name not in known]
     if unknown:
         place = Location(str(path))

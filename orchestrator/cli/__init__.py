@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.cli import complaint, endpoints, files, history, manual, running, screen
+from orchestrator.cli import complaint, endpoints, files, history, manual, models, running, screen
 from orchestrator.errors import OrchestratorError
 
 BUG = 70
@@ -48,6 +48,7 @@ for _panel, _commands in _COMMANDS.items():
     for _command in _commands:
         app.command(cls=manual.Command, rich_help_panel=_panel)(_command)
 app.add_typer(endpoints.app, name="endpoints", rich_help_panel="Serving")
+app.add_typer(models.app, name="models", rich_help_panel="Serving")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

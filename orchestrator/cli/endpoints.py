@@ -14,7 +14,7 @@ app = typer.Typer(help="List and stop the endpoints of this machine.", rich_mark
 
 
 def serve(
-    host: Annotated[str | None, typer.Option("--host", help="The address to listen on.", show_default=False)] = None,
+    host: Annotated[str, typer.Option("--host", help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[
         int | None,
         typer.Option("--port", min=0, max=65535, help="The port; by default the first free one.", show_default=False),
@@ -25,7 +25,7 @@ def serve(
     with extras.needed("serve"):
         from orchestrator.serving import server
 
-    server.serve(settings.state, host or settings.host, port)
+    server.serve(settings.state, host, port)
 
 
 @app.callback(invoke_without_command=True)

@@ -128,5 +128,3 @@ def _ask(program: str, *arguments: str) -> Any:
         last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
         raise OrchestratorError(f"the component validate_schema cannot be asked: {last}")
     return json.loads(done.stdout)
-
-

@@ -47,7 +47,8 @@ def run(
 ) -> None:
     """Run a pipeline and watch it.
 
-    Exit code 0: it succeeded, or its gate said no. 3: it failed. 130: it was cancelled.
+    Exit code 0: it succeeded, or its gate said no. 3: it failed, or its gate could not be
+    evaluated. 130: it was cancelled.
     """
     from orchestrator import runs
 

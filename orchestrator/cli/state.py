@@ -120,9 +120,21 @@ def after(state: RunState, event: Event) -> RunState:
         case RunFinished():
             changes = {"status": event.status, "reason": event.reason, "outputs": event.outputs, "finished": event.at}
             return replace(state, **{**changes, "run": event.run})  # type: ignore[arg-type]
+        case TaskRetried() if event.task.path not in state.tasks:
+            return replace(state, tasks={**state.tasks, **_reopened(state, event)})
         case _:
             task = _task_after(state.tasks.get(event.task.path, TaskState(event.task)), event)
             return replace(state, tasks={**state.tasks, event.task.path: task})
+
+
+def _reopened(state: RunState, event: TaskRetried) -> dict[str, TaskState]:
+    """A nested pipeline has another attempt: the tasks inside wait again."""
+    note = f"attempt {event.attempt} of {event.task.name} failed: {event.reason}"
+    return {
+        path: TaskState(task.id, note=note)
+        for path, task in state.tasks.items()
+        if path.startswith(event.task.path + "/")
+    }
 
 
 def _task_after(task: TaskState, event: TaskStarted | TaskProgress | TaskRetried | TaskFinished) -> TaskState:

@@ -10,7 +10,7 @@ from orchestrator.pipeline.component import Component, Container
 from orchestrator.pipeline.definition import Definition, PathOf, Use, tasks_of
 from orchestrator.pipeline.reference import Item, OneOf, Output, Parameter, Reference, Run
 
-_CONTAINER_ONLY = ("resources", "placement", "timeout", "env", "volumes", "labels")
+_CONTAINER_ONLY = ("resources", "placement", "timeout", "env", "volumes", "labels", "cache")
 
 
 def problems(definition: Definition) -> list[Problem]:

@@ -22,8 +22,6 @@ from orchestrator.stores.metadata import CacheEntry
 if TYPE_CHECKING:
     from orchestrator.runners.local.runner import Request
 
-DECISION = "orchestrator.Decision"
-"""The artifact type by which a gate says what it decided, in its metadata."""
 GRACE = 10.0
 """Seconds a task has to end itself after it was asked to."""
 _PROGRESS = 0.25  # Seconds between two looks at the logs of running tasks.
@@ -41,6 +39,7 @@ class Execution:
         *,
         tell: Callable[[Event], None],
         end: Callable[[Work, Status, str], None],
+        reopen: Callable[[Work], None],
     ) -> None:
         self.request = request
         self.cached = cached
@@ -48,9 +47,9 @@ class Execution:
         self.names = names
         self.tell = tell
         self.end = end
+        self.reopen = reopen
         self.store = ArtifactStore(request.settings.state / "artifacts")
         self.environment = launch.environment(request.settings, request.code_paths, names, os.environ)
-        self.gates: list[tuple[str, str]] = []
         self._ready: deque[Work] = deque()
         self._running: dict[int, Running] = {}
         self._later: list[tuple[float, int, Work]] = []
@@ -76,7 +75,10 @@ class Execution:
         self._ready.clear()
         self._later.clear()
         for work in waiting:
-            self._finish(work, Status.CANCELLED, "the run was cancelled")
+            if work.is_leaf:
+                self._finish(work, Status.CANCELLED, "the run was cancelled")
+            else:
+                self.end(work, Status.CANCELLED, "the run was cancelled")
 
     def execute(self, work: Work) -> None:
         """Give a task its outputs from before, or put it in line for a process."""
@@ -115,7 +117,6 @@ class Execution:
         if not all(map(self._intact, before.outputs.artifacts.values())):
             return False
         work.outputs, work.cache_key = before.outputs, before.cache_key
-        self._note_gate(work)
         self.end(work, Status.SUCCEEDED, "")
         return True
 
@@ -230,11 +231,7 @@ class Execution:
                 return
         else:
             status, reason = Status.FAILED, outputs.reason(code, at.log)
-        policy = work.task.retry_policy
-        if status is Status.FAILED and policy and work.attempt <= policy.max_retry_count and not self._cancelled:
-            now, delay = self.clock(), backoff(policy, work.attempt)
-            self.tell(TaskRetried(work.id, work.attempt, reason, delay, now))
-            heapq.heappush(self._later, (now + delay, next(self._count), work))
+        if status is Status.FAILED and self.again(work, reason):
             return
         kept = Values()
         try:
@@ -243,11 +240,25 @@ class Execution:
             reason += " (what it had written could not be kept)"
         self._finish(work, status, reason, log=str(at.log), kept=kept, warnings=outputs.warnings(at.log))
 
+    def again(self, work: Work, reason: str) -> bool:
+        """Whether a task that failed has another attempt; it then comes after a pause."""
+        policy = work.task.retry_policy
+        if policy is None or work.attempt > policy.max_retry_count or self._cancelled:
+            return False
+        now, delay = self.clock(), backoff(policy, work.attempt)
+        self.tell(TaskRetried(work.id, work.attempt, reason, delay, now))
+        heapq.heappush(self._later, (now + delay, next(self._count), work))
+        return True
+
     def _wake(self) -> None:
-        """Put tasks whose pause before another attempt is over in line again."""
+        """Let tasks go on whose pause before another attempt is over."""
         now = self.clock()
         while self._later and self._later[0][0] <= now:
-            self._ready.append(heapq.heappop(self._later)[2])
+            work = heapq.heappop(self._later)[2]
+            if work.is_leaf:
+                self._ready.append(work)
+            else:
+                self.reopen(work)
 
     def _finish(
         self,
@@ -260,7 +271,6 @@ class Execution:
         kept: Values | None = None,
         warnings: tuple[str, ...] = (),
     ) -> None:
-        self._note_gate(work)
         self.tell(
             TaskFinished(
                 work.id,
@@ -278,13 +288,6 @@ class Execution:
             )
         )
         self.end(work, status, reason)
-
-    def _note_gate(self, work: Work) -> None:
-        for listed in (work.outputs or Values()).artifacts.values():
-            for artifact in listed:
-                if artifact.type == DECISION:
-                    decided = artifact.metadata
-                    self.gates.append((str(decided.get("decision", "")), str(decided.get("reason", ""))))
 
     def _intact(self, listed: tuple[Artifact, ...]) -> bool:
         return all(self.store.intact(artifact) for artifact in listed)

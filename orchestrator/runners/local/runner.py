@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,6 +21,9 @@ from orchestrator.runners.local.work import Done, Work
 from orchestrator.settings import Settings
 from orchestrator.stores.artifacts import ArtifactStore, Values
 from orchestrator.stores.metadata import CacheEntry
+
+DECISION = "orchestrator.Decision"
+"""The artifact type by which a gate says what it decided, in its metadata."""
 
 
 def _nothing(_reference: str) -> str:
@@ -67,7 +70,7 @@ def run(
         stack.callback(schedule.execution.kill)
         root = _root(request, given, schedule.execution.store)
         yield from schedule.events(root)
-        status, reason = _outcome(root, schedule.execution.gates)
+        status, reason = _outcome(root, list(_gates(root)))
         yield RunFinished(request.run, status, clock(), reason, root.outputs or Values())
 
 
@@ -91,6 +94,16 @@ def _names(request: Request, at: float) -> Mapping[str, str]:
     root = str(request.settings.state / "runs" / request.run)
     name = request.pipeline.pipeline_info.name
     return placeholders.names(request.run, name, "", "", root=root, created=created)
+
+
+def _gates(work: Work) -> Iterator[tuple[str, str]]:
+    """What each gate below decided, and why."""
+    for child in work.children.values():
+        yield from _gates(child)
+    if work.is_leaf and work.outputs:
+        for artifact in (each for row in work.outputs.artifacts.values() for each in row):
+            if artifact.type == DECISION:
+                yield str(artifact.metadata.get("decision", "")), str(artifact.metadata.get("reason", ""))
 
 
 def _outcome(root: Work, gates: list[tuple[str, str]]) -> tuple[Status, str]:

@@ -35,7 +35,9 @@ class Schedule:
         self.names = names
         self._todo: deque[Callable[[], None]] = deque()
         self._events: deque[Event] = deque()
-        self.execution = Execution(request, cached, clock, names, tell=self._events.append, end=self._end)
+        self.execution = Execution(
+            request, cached, clock, names, tell=self._events.append, end=self._end, reopen=self._open
+        )
         self._cancelling = 0
 
     def events(self, root: Work) -> Iterator[Event]:
@@ -67,6 +69,8 @@ class Schedule:
         """Make the tasks of a DAG, and let those begin that wait for nothing."""
         dag = group.component.dag
         group.status = Status.RUNNING
+        group.attempt += 1
+        group.children.clear()
         if dag is None or not dag.tasks:
             self._todo.append(partial(self._close, group))
             return
@@ -158,6 +162,9 @@ class Schedule:
         elif work.component.dag is not None:
             work.outputs = inputs.dag_outputs(work.component.dag, made)
         work.failure = next((child.failure for child in work.children.values() if child.failure), None)
+        reason = f"{work.failure[0].name}: {work.failure[1]}" if work.failure else ""
+        if status is Status.FAILED and not work.is_loop and self.execution.again(work, reason):
+            return
         self._end(work, status, work.failure[1] if work.failure else "")
 
     def _end(self, work: Work, status: Status, reason: str = "") -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import sqlite3
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -18,6 +19,8 @@ __all__ = ["CacheEntry", "Metadata", "RunRecord", "TaskRecord"]
 
 VERSION = 1
 LAST = "last"
+PATIENCE = 30.0
+"""How many seconds to wait for another process that writes."""
 
 _SCHEMA = """
 CREATE TABLE runs (
@@ -46,7 +49,7 @@ class Metadata:
         self.file = file
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
-            self._db = sqlite3.connect(file, timeout=30, isolation_level=None)
+            self._db = sqlite3.connect(file, timeout=PATIENCE, isolation_level=None)
         except (OSError, sqlite3.Error) as error:
             hint = "set ORC_STATE to a folder that can be written"
             raise BackendError("state", f"{file}: {error}", hint=hint) from error
@@ -196,7 +199,7 @@ class Metadata:
     # -- inside
 
     def _prepare(self) -> None:
-        self._db.execute("PRAGMA journal_mode=WAL")
+        self._write_ahead()
         self._db.execute("PRAGMA synchronous=NORMAL")
         self._db.execute("PRAGMA foreign_keys=ON")
         with self._transaction():
@@ -209,6 +212,20 @@ class Metadata:
                 newer = "a newer" if version > VERSION else "an older"
                 hint = "use that version, or set ORC_STATE to another folder"
                 raise BackendError("state", f"{self.file} was written by {newer} version of orc", hint=hint)
+
+    def _write_ahead(self) -> None:
+        """Switch to WAL. SQLite does not wait for another process in the middle of the same, so two first runs would
+        see each other as a locked database."""
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            try:
+                self._db.execute("PRAGMA journal_mode=WAL")
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.01)
+            else:
+                return
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[None]:

@@ -101,7 +101,7 @@ def parse(text: str, name: str) -> Source:
     try:
         root = composer.compose(text)
     except yaml.MarkedYAMLError as error:
-        raise PipelineError([_syntax(error, name)]) from error
+        raise PipelineError([_syntax(error, text, name)]) from error
     except yaml.YAMLError as error:
         position = getattr(error, "position", 0)
         line = text.count("\n", 0, position) + 1
@@ -228,7 +228,9 @@ def _scalar(event: Any) -> _Node:
 
 
 def _spelled(value: Any) -> str:
-    return {None: "null", True: "true", False: "false"}.get(value, str(value))
+    if value is None:
+        return "null"
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _child(node: _Node, part: str | int) -> tuple[_Node, _Node] | None:
@@ -281,11 +283,12 @@ def _plain(node: _Node) -> Any:
     return node.value
 
 
-def _syntax(error: yaml.MarkedYAMLError, name: str) -> Problem:
+def _syntax(error: yaml.MarkedYAMLError, text: str, name: str) -> Problem:
     mark = error.problem_mark or error.context_mark
     place = Location(name, mark.line + 1, mark.column + 1) if mark else Location(name)
     message = f"not valid YAML: {error.problem or error}"
     if error.context:
         message += f" ({error.context})"
-    hint = "indent with spaces, not tabs" if "'\\t'" in message or "tab" in message else ""
+    before = "".join(text.split("\n")[mark.line : mark.line + 1])[: mark.column + 1] if mark else ""
+    hint = "indent with spaces, not tabs" if "\t" in before and not before.strip() else ""
     return Problem(place, message, hint)

@@ -8,9 +8,9 @@ from kfp.dsl import Dataset, Model
 
 
 @dsl.pipeline(name="chain", description="From data to a shipped model.")
-def pipeline(
-    target: str, source: str = "s3://bucket/penguins.csv", min_f1: float = 0.85
-) -> NamedTuple("Outputs", f1=float, model=Model):
+def pipeline(target: str, source: str = "s3://bucket/penguins.csv", min_f1: float = 0.85) -> NamedTuple(
+    "Outputs", f1=float, model=Model
+):
     imported = dsl.importer(artifact_uri=source, artifact_class=Dataset)
     loaded = load(source=imported.output, key=["id"])
     said = say(text="loaded").after(loaded)

@@ -53,7 +53,9 @@ def measure(
 
 @dsl.container_component
 def say(text: str, out: OutputPath(str), items: list = [1]):
-    return dsl.ContainerSpec(image="example/say", command=["say"], args=["--items", items, "--text", text, "--out", out])
+    return dsl.ContainerSpec(
+        image="example/say", command=["say"], args=["--items", items, "--text", text, "--out", out]
+    )
 
 
 @dsl.container_component

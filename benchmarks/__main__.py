@@ -49,9 +49,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         pipelines.write(folder)
-        print(
-            f"medians of {chosen.runs} runs, after one warm-up; Python {sys.version.split()[0]}, {os.cpu_count()} cores\n"
-        )
+        python = sys.version.split()[0]
+        print(f"medians of {chosen.runs} runs, after one warm-up; Python {python}, {os.cpu_count()} cores\n")
         print(f"{'case':<58}{'CPU s':>8}{'wall s':>8}{'MiB':>7}  bound")
         for case in cases(folder):
             if chosen.only in case.name:

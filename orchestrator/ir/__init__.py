@@ -19,6 +19,7 @@ from orchestrator.ir.platform import PlatformSpec
 from orchestrator.ir.spec import PipelineSpec
 
 MAX_BYTES = 32 * 1024 * 1024  # What the KFP server accepts.
+MAX_VALUES = 2_000_000  # Ten times what a specification of that size holds; aliases can stand for billions.
 NO_PLATFORM = PlatformSpec()
 
 _NAMED = re.compile(r"^[\"']?pipelineInfo[\"']?\s*:", re.MULTILINE)
@@ -65,6 +66,11 @@ def load(text: str, name: str = "<ir>") -> tuple[PipelineSpec, PlatformSpec]:
     except (yaml.YAMLError, RecursionError) as error:
         source.parse(text, name)  # Says where, and why, better.
         raise PipelineError([Problem(Location(name), f"not valid YAML: {error}")]) from error
+    if not _is_bounded(documents):
+        problem = Problem(
+            Location(name), f"expands to more than {MAX_VALUES:,} values", "are there aliases of aliases?"
+        )
+        raise PipelineError([problem])
     if not 1 <= len(documents) <= 2:
         count = "no document" if not documents else f"{len(documents)} documents"
         raise PipelineError([Problem(Location(name), f"expected a pipeline specification, found {count}")])
@@ -105,6 +111,24 @@ def digest(value: Any) -> str:
     data = to_data(value) if isinstance(value, spec.Value) else value
     text = json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(text.encode("utf-8")).hexdigest()
+
+
+def _is_bounded(documents: list[Any]) -> bool:
+    """Whether plain data stays finite and affordable when everything that is shared in it is written out."""
+    sizes: dict[int, int] = {}
+
+    def size(value: Any) -> int:
+        if not isinstance(value, dict | list):
+            return 1
+        if id(value) not in sizes:
+            sizes[id(value)] = MAX_VALUES + 1  # Met again before it is known, it contains itself.
+            sizes[id(value)] = 1 + sum(map(size, value.values() if isinstance(value, dict) else value))
+        return sizes[id(value)]
+
+    try:
+        return size(documents) <= MAX_VALUES
+    except RecursionError:
+        return False
 
 
 def _document(text: str, index: int) -> str:

@@ -188,7 +188,7 @@ tasks:
     assert ran.value("a") == "y"
     assert [each.delay for each in ran.retried] == [1, 1]
     assert [each.reason for each in ran.retried] == ["no 1", "no 2"]
-    assert 2 <= time.monotonic() - begin < 4
+    assert 2 <= time.monotonic() - begin < 20
     logs = sorted(path.name for path in (project.settings.state / "runs" / ran.end.run / "a").glob("log*"))
     assert logs == ["log-2.txt", "log-3.txt", "log.txt"]
 
@@ -228,10 +228,10 @@ tasks:
 """)
     begin = time.monotonic()
     ran = project.run()
-    assert 10 < time.monotonic() - begin < 15
+    assert 10 < time.monotonic() - begin < 30
     assert ran.statuses == {"obeys": "FAILED", "stubborn": "FAILED", "leaves": "SUCCEEDED"}
     assert ran.tasks["obeys"].reason == ran.tasks["stubborn"].reason == "it took longer than its timeout of 1 s"
-    assert ran.tasks["obeys"].at - ran.tasks["obeys"].started < 3
+    assert ran.tasks["obeys"].at - ran.tasks["obeys"].started < 8
     assert project.left_behind() == []
 
 

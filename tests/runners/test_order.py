@@ -47,7 +47,7 @@ tasks:
 
 
 def test_independent_tasks_run_side_by_side_up_to_the_limit_of_workers(project):
-    tasks = "".join(f"  t{i}: {{component: nap, arguments: {{text: t{i}, seconds: 0.25}}}}\n" for i in range(4))
+    tasks = "".join(f"  t{i}: {{component: nap, arguments: {{text: t{i}, seconds: 0.4}}}}\n" for i in range(4))
     project.pipeline(f"tasks:\n{tasks}")
     assert project.run(cache=False).status is Status.SUCCEEDED
     assert most_at_once(project.trace) == 4

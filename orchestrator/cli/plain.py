@@ -28,7 +28,11 @@ def lines(event: Event, state: RunState, *, said: float = 0.0) -> Iterator[str]:
     match event:
         case RunStarted():
             given = wording.parameters(event.arguments)
-            yield f"{at} run {event.run} of {event.pipeline} started" + (f": {given}" if given else "")
+            verb = "goes on" if state.tasks else "started"
+            yield f"{at} run {event.run} of {event.pipeline} {verb}" + (f": {given}" if given else "")
+            kept = [str(task.id) for task in state.with_status(Status.SUCCEEDED, Status.SKIPPED)]
+            if kept:
+                yield f"{at} finished before and not run again: {', '.join(kept)}"
         case TaskStarted(attempt=attempt):
             again = f" (attempt {attempt})" if attempt > 1 else ""
             yield f"{at} {event.task}: started{again}"

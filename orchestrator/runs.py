@@ -8,14 +8,14 @@ import re
 import secrets
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import orchestrator
 from orchestrator import ir, recording
-from orchestrator.errors import RunError
+from orchestrator.errors import Location, OrchestratorError, PipelineError, Problem, RunError
 from orchestrator.ir.platform import PlatformSpec
 from orchestrator.ir.spec import PipelineSpec
 from orchestrator.runners import arguments, local
@@ -65,7 +65,7 @@ class Loaded:
     code_paths: tuple[Path, ...]
 
 
-def load(file: Path) -> Loaded:
+def load(file: Path, given: Collection[str] = ()) -> Loaded:
     """A pipeline file of ours, or a compiled specification. Raises PipelineError."""
     builtin = Path(orchestrator.__file__).resolve().parent.parent
     if ir.recognises(file):
@@ -74,20 +74,18 @@ def load(file: Path) -> Loaded:
         return Loaded(pipeline, platform, base, (base, builtin))
     from orchestrator.pipeline import load as front
 
-    compiled = front.pipeline(file)
+    compiled = front.pipeline(file, given=given)
     paths = dict.fromkeys([*compiled.code, builtin])
     return Loaded(compiled.spec, compiled.platform, compiled.base, tuple(paths))
 
 
 def start(file: Path, given: Mapping[str, str], settings: Settings, options: Options) -> Iterator[Event]:
     """Run a pipeline file with arguments as text. Raises before the first event when it cannot start."""
-    loaded = load(file)
+    loaded = load(file, given)
     values = arguments.from_text(loaded.pipeline, given)
     artifacts = loaded.pipeline.root.input_definitions.artifacts
     for name in (arguments.uris(loaded.pipeline) | set(artifacts)) & set(values):
-        # What is typed on a command line is meant from where it is typed, not from where the pipeline lies.
-        if isinstance(values[name], str) and not is_remote(values[name]):
-            values[name] = str(Path(values[name]).expanduser().resolve())
+        values[name] = _located(name, values[name])
     complete = arguments.complete(loaded.pipeline, values)
     request = local.Request(
         _named(options.run, loaded.pipeline.pipeline_info.name),
@@ -190,7 +188,11 @@ def _answer(file: Path, settings: Settings) -> Answer:
         serving.declare(state, made)
         declared = made
     server = serving.ensure(state)
-    serving.wait_ready(server.url, declared)
+    try:
+        serving.wait_ready(server.url, declared)
+    except OrchestratorError as error:
+        error.hint = error.hint or "`orc run --no-cache` trains, publishes and deploys anew"
+        raise
     answer = serving.send_example(declared, server.url)
     return Answer(
         declared.name,
@@ -214,6 +216,19 @@ def _refuse_unapproved(versions: Sequence[str], settings: Settings) -> None:
         if approval is not registry.Approval.APPROVED:
             hint = "approve it with `orc models approve`, or train another model"
             raise RunError(f"{reference} is {approval} by now, so it is not served again", hint=hint)
+
+
+def _located(name: str, value: Any) -> Any:
+    """A path that was typed on the command line: it begins where it was typed, not where the pipeline lies."""
+    if not isinstance(value, str) or is_remote(value) or value.startswith("file:"):
+        return value
+    place = Location(f"--arg {name}")
+    if not value:
+        raise PipelineError([Problem(place, "expected a file or a URI, not nothing")])
+    try:
+        return str(Path(value).expanduser().resolve())
+    except (OSError, RuntimeError, ValueError) as error:  # A home of nobody, links in a circle, a NUL.
+        raise PipelineError([Problem(place, f"no usable path: {error}")]) from error
 
 
 def _pointer(settings: Settings) -> Callable[[str], str]:

@@ -38,7 +38,10 @@ def read(environment: Mapping[str, str], folder: Path) -> Settings:
         return environment.get(f"ORC_{name.upper()}") or str(written.get(name, default))
 
     state = Path(value("state", "")) if value("state", "") else _nearest(folder)
-    state = (folder / state.expanduser()).resolve()
+    try:
+        state = (folder / state.expanduser()).resolve()
+    except (OSError, RuntimeError, ValueError) as error:
+        raise PipelineError([Problem(Location(f"${{ORC_STATE}} or {FILE}"), f"no usable path: {error}")]) from error
     default_uri = environment.get("MLFLOW_TRACKING_URI") or f"sqlite:///{state / 'mlflow.db'}"
     cores = os.cpu_count() or 1
     return Settings(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -11,9 +12,10 @@ from typing import Annotated
 import typer
 
 from orchestrator.cli import complaint, endpoints, files, history, manual, models, running, screen
-from orchestrator.errors import OrchestratorError
+from orchestrator.errors import BackendError, OrchestratorError
 
 BUG = 70
+_UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EBADF)
 INTERRUPTED = 130
 # What typer raises for a wrong command line; its own classes for these moved between its versions.
 _WRONG: type[Exception] = typer.BadParameter.__mro__[2]
@@ -87,6 +89,12 @@ def _main(arguments: list[str] | None) -> int:
         return INTERRUPTED
     except BrokenPipeError:
         raise
+    except OSError as error:
+        if error.errno not in _UNWRITABLE or error.filename is not None:
+            complaint.tell_bug()
+            return BUG
+        complaint.tell(BackendError("output", f"cannot be written: {error.strerror}"))
+        return BackendError.exit_code
     except Exception:  # noqa: BLE001  The border of the program: whatever is left is a bug, told as one.
         complaint.tell_bug()
         return BUG

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 
 def runs(
-    limit: Annotated[int, typer.Option("--limit", "-n", metavar="N", min=1, help="How many, newest first.")] = 20,
+    limit: Annotated[
+        int, typer.Option("--limit", "-n", metavar="N", min=1, max=1_000_000, help="How many, newest first.")
+    ] = 20,
     format: options.Listing = options.Format.TEXT,
 ) -> None:
     """List the latest runs."""

@@ -24,7 +24,11 @@ class Format(StrEnum):
 
 def read() -> Settings:
     """The settings of this process."""
-    return settings.read(os.environ, Path.cwd())
+    try:
+        folder = Path.cwd()
+    except OSError as error:
+        raise OrchestratorError(f"the working directory cannot be used: {error.strerror}") from error
+    return settings.read(os.environ, folder)
 
 
 def _complete_run(incomplete: str) -> list[tuple[str, str]]:

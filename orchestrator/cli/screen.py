@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
@@ -24,6 +25,9 @@ class Column:
 
 def steady() -> None:
     """A terminal that knows few letters gets `?` for the others; it never gets a traceback instead."""
+    if sys.stdout is None or sys.stderr is None:  # Closed by whoever started us, as in `orc runs >&-`.
+        nothing = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115  It is open as long as we are.
+        sys.stdout, sys.stderr = sys.stdout or nothing, sys.stderr or nothing
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")

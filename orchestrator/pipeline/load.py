@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,12 +32,13 @@ class Compiled:
     definition: Definition
 
 
-def pipeline(path: Path, components: Sequence[Path] = (), *, name: str = "") -> Compiled:
+def pipeline(path: Path, components: Sequence[Path] = (), *, name: str = "", given: Collection[str] = ()) -> Compiled:
     """Read, check and compile a pipeline file; `name` is how errors call it. Raises PipelineError.
 
-    `components` are folders to look for components in before any other.
+    `components` are folders to look for components in before any other. `given` are the parameters a run brings values
+    for: a file that is only their default may be missing.
     """
-    reader = Reader(components)
+    reader = Reader(components, given)
     definition = reader.pipeline(path, name=name)
     lowered = compiler.lower(definition)
     base = path.resolve().parent

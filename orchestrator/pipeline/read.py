@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +20,14 @@ _FUNCTION = re.compile(r"(.+\.py):([A-Za-z_]\w*)")
 
 
 class Reader:
-    """Reads files, each once; `folders` lists the component folders to look in first."""
+    """Reads files, each once; `folders` lists the component folders to look in first.
 
-    def __init__(self, folders: Sequence[Path] = ()) -> None:
+    Of the parameters in `given` the default does not matter: the run brings a value of its own.
+    """
+
+    def __init__(self, folders: Sequence[Path] = (), given: Collection[str] = ()) -> None:
         self.folders = folders
+        self.given = given
         self.code: dict[Path, None] = {}
         self._known: dict[tuple[Path, str], Component] = {}
         self._open: list[Path] = []
@@ -37,7 +41,7 @@ class Reader:
             definition = self._definition(parsed, read, path.parent)
         finally:
             self._open.pop()
-        check.definition(definition)
+        check.definition(definition, given=() if self._open else self.given)
         return definition
 
     def component(self, path: Path) -> Component:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from orchestrator.errors import Location, PipelineError, Problem, did_you_mean
 from orchestrator.ir.spec import Dag, InputParameter, PipelineSpec
 
+_PASSWORD = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/\s:@]*:[^/\s@]+@")
 _WORDS = {
     "NUMBER_DOUBLE": "a number",
     "NUMBER_INTEGER": "a whole number",
@@ -26,7 +29,10 @@ def from_text(pipeline: PipelineSpec, given: Mapping[str, str]) -> dict[str, Any
     problems: list[Problem] = []
     values: dict[str, Any] = {}
     for name, text in given.items():
-        if name in artifacts:
+        if _PASSWORD.search(text):
+            hint = "credentials come from the environment, where no log and no record shows them"
+            problems.append(Problem(_place(name), "the value holds a password", hint))
+        elif name in artifacts:
             values[name] = text
         elif name not in declared:
             hint = did_you_mean(name, [*declared, *artifacts])
@@ -148,7 +154,7 @@ def _read(text: str, declared: InputParameter) -> Any:
     if declared.parameter_type == "BOOLEAN" and text.lower() in ("true", "false"):
         return text.lower() == "true"
     value = cast(json.loads(text), declared.parameter_type)
-    if not fits(value, declared.parameter_type):
+    if not fits(value, declared.parameter_type) or (isinstance(value, float) and not math.isfinite(value)):
         raise ValueError(text)
     return value
 

@@ -60,6 +60,9 @@ def _cpu(text: str) -> str:
     return text
 
 
+# A registered model, an alias of it, or one of its versions.
+_MODEL = re.compile(r"(?:models:/)?[A-Za-z0-9_][A-Za-z0-9._-]*(?:@[A-Za-z0-9_][A-Za-z0-9_-]*|/[1-9]\d*)?")
+
 Name = Annotated[str, AfterValidator(_named)]
 Size = Annotated[str, BeforeValidator(_text), AfterValidator(_size)]
 Time = Annotated[str, AfterValidator(_time)]
@@ -80,6 +83,14 @@ class Variant(Document):
     name: Name = "main"
     model: str = Field(min_length=1)
     weight: float = 1.0
+
+    @field_validator("model")
+    @classmethod
+    def _names_a_model(cls, model: str) -> str:
+        if _MODEL.fullmatch(model) is None:
+            hint = "write penguins, penguins@champion or penguins/3"
+            raise ValueError(f"{model!r} names neither a registered model nor a version of one", hint)
+        return model
 
     @field_validator("weight")
     @classmethod

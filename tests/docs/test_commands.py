@@ -43,7 +43,9 @@ def test_a_page_can_be_followed(page: Path, shell: Shell) -> None:
 
 
 def test_make_demo_ends_in_the_command_that_stands_for_it() -> None:
-    recipe = subprocess.run(["make", "--dry-run", "demo"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    recipe = subprocess.run(
+        ["make", "--dry-run", "--no-print-directory", "demo"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
     assert recipe.splitlines()[-1] == f".venv/bin/{INSTEAD['make demo']}"
 
 
@@ -51,7 +53,9 @@ def test_make_demo_ends_in_the_command_that_stands_for_it() -> None:
     ("target", "last"), [("test", ".venv/bin/python -m pytest"), ("check", ".venv/bin/python -m pytest")]
 )
 def test_make_runs_the_tests(target: str, last: str) -> None:
-    recipe = subprocess.run(["make", "--dry-run", target], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    recipe = subprocess.run(
+        ["make", "--dry-run", "--no-print-directory", target], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
     assert last in recipe.splitlines()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -185,7 +185,7 @@ def is_uri(text: str) -> bool:
     return bool(_URI.match(text))
 
 
-def missing(definition: Definition) -> list[Problem]:
+def missing(definition: Definition, *, given: Collection[str] = ()) -> list[Problem]:
     """Files that are named and not there: constants, and defaults of parameters, that stand for artifacts."""
     found: dict[Location, Problem] = {}
     for use in definition.uses.values():
@@ -197,7 +197,9 @@ def missing(definition: Definition) -> list[Problem]:
                 case str():
                     place = definition.source.at(use.section, use.name, "arguments", name)
                     path = value
-                case Parameter(parameter) if definition.inputs[parameter].default is not None:
+                case Parameter(parameter) if (
+                    definition.inputs[parameter].default is not None and parameter not in given
+                ):
                     written = definition.spec.parameters[parameter].model_fields_set
                     inside = ("default",) if "type" in written or "description" in written else ()
                     place = definition.source.at("parameters", parameter, *inside)

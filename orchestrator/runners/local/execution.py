@@ -138,7 +138,10 @@ class Execution:
         if not isinstance(uri, str) or not uri:
             raise RunError("it was given no URI")
         is_local = not is_remote(uri)
-        located = str(self.request.base / local_path(uri).expanduser()) if is_local else uri
+        try:
+            located = str(self.request.base / local_path(uri).expanduser()) if is_local else uri
+        except RuntimeError as error:
+            raise RunError(f"{uri!r} is no usable path: {error}") from error
         title = importer.type_schema.schema_title
         work.cache_key = ir.digest({"importer": located, "type": title, "metadata": dict(importer.metadata)})
         # A remote object may have changed behind its name, so only local files are taken from before.

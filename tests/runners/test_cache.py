@@ -7,6 +7,8 @@ import time
 import pytest
 
 from orchestrator.runners.events import Status
+from orchestrator.runners.local import cache
+from orchestrator.stores.artifacts import Artifact, Values
 
 
 @pytest.fixture
@@ -176,3 +178,25 @@ finally:
         assert reported.run().statuses["report"] == "SUCCEEDED"
         reported.pipeline(self.PIPELINE.format(more="other: {component: fail}"))
         assert reported.run().statuses["report"] == "SUCCEEDED"
+
+
+class TestAnAlias:
+    """`model@alias` counts as what it points to now."""
+
+    OWN = Artifact("model", "system.Model", "file:///m", "d1")
+    GIVEN = Values({"baseline": "penguins@champion", "target": "species", "n": 3}, {"model": (OWN,)})
+
+    @pytest.mark.parametrize(
+        ("digest", "counts"),
+        [("", {}), ("d2", {"baseline": ["penguins@champion", "d2"]}), ("d1", {})],
+        ids=["nothing", "another model", "the input itself"],
+    )
+    def test_in_the_key(self, digest, counts):
+        asked = []
+
+        def pointer(reference):
+            asked.append(reference)
+            return digest if "@" in reference else ""
+
+        assert cache.pointed(self.GIVEN, pointer) == counts
+        assert asked == ["penguins@champion", "species"], "only text can be a reference"

@@ -60,6 +60,14 @@ class Task:
         text = self.given.get(name, "")
         return Path(text) if text else None
 
+    def paths(self, name: str) -> list[Path]:
+        """The local paths of an input that is a list of artifacts, in the order of the loop that made them."""
+        path = self.optional_path(name)
+        listed = self.executor_input.get("inputs", {}).get("artifacts", {}).get(name, {}).get("artifacts")
+        if listed is None:
+            return [path] if path else []
+        return [_local(each["uri"]) for each in listed]
+
     def value(self, name: str) -> Any:
         """A parameter, typed by component.yaml: its default when absent, None when there is no default."""
         declared = self._declared(self.interface.inputs, name)
@@ -195,6 +203,12 @@ def _flags(interface: Interface, arguments: list[str]) -> dict[str, str]:
 
 def _may_be_absent(declared: Mapping[str, Any]) -> bool:
     return bool(declared.get("optional")) or "default" in declared
+
+
+def _local(uri: str) -> Path:
+    """Where KFP's launcher puts an artifact: `/minio/bucket/key` for `minio://bucket/key`; a path is a path."""
+    scheme, found, rest = uri.partition("://")
+    return Path(f"/{'gcs' if scheme == 'gs' else scheme}/{rest}") if found else Path(uri)
 
 
 def _complain(error: OrchestratorError) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
@@ -221,6 +222,18 @@ def _component_problems(parsed: component.ComponentSpec, read: Source) -> Iterat
         place = read.at("outputs", name, key=True)
         if parsed.container.args is None:
             yield Problem(place, f"{name!r} is an input as well as an output: --{name} would be both")
+    for name, each in parsed.inputs.items():
+        # KFP puts the path of the first artifact in the place of a list of them, and says nothing.
+        if kinds.type_of(each.type).many and not _tells_all(parsed.container):
+            message = f"{name!r} is a list of artifacts, and an argument holds the path of the first one only"
+            hint = "write 'executorInput: true' below 'container': --executor_input tells them all"
+            yield Problem(read.at("inputs", name, key=True), message, hint)
+
+
+def _tells_all(container: component.ContainerSpec) -> bool:
+    """Whether the program is given KFP's description of everything."""
+    written = json.dumps(container.args or [])
+    return container.executor_input or "executorInput" in written or "{{$}}" in written
 
 
 def _nested(definition: Definition) -> Component:

@@ -131,6 +131,22 @@ def test_an_input_that_is_needed_and_absent(interface, capsys):
     assert "error: the input 'data' was not given" in capsys.readouterr().err
 
 
+def test_a_list_of_artifacts_is_a_path_for_each(interface):
+    def listed(*uris: str) -> str:
+        return json.dumps({"inputs": {"artifacts": {"data": {"artifacts": [{"uri": uri} for uri in uris]}}}})
+
+    found: list[list[str]] = []
+
+    def main(task):
+        found.append([str(path) for path in task.paths("data")])
+
+    assert execute(interface, main) == 0
+    assert execute(interface, main, "--data", "/a") == 0
+    assert execute(interface, main, "--data", "/a", "--executor_input", listed("/a", "/b")) == 0
+    assert execute(interface, main, "--data", "/x", "--executor_input", listed("minio://b/k", "gs://b/k")) == 0
+    assert found == [[], ["/a"], ["/a", "/b"], ["/minio/b/k", "/gcs/b/k"]]
+
+
 def test_invoked_as_a_process(folder, tmp_path):
     done = program.invoke(folder, {"text": "hi", "whole": 5}, tmp_path / "outputs")
     assert (done.code, done.stderr) == (0, "")

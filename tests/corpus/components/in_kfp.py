@@ -71,6 +71,7 @@ def gather(items: list, total: OutputPath(int)):
 @dsl.container_component
 def merge(models: Input[List[Model]], model: Output[Model]):
     args = ["--models", "{{$.inputs.artifacts['models'].path}}", "--model", model.path]
+    args += ["--executor_input", "{{$}}"]
     return dsl.ContainerSpec(image="example/merge", command=["merge"], args=args)
 
 

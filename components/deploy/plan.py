@@ -56,7 +56,8 @@ def plan(version: str, spec: Endpoint, find: Find, *, run: str, at: datetime) ->
 def check(version: ModelVersion) -> None:
     """Refuse a version that nobody approved, or whose folder is not what was published."""
     if version.approval is not Approval.APPROVED:
-        hint = "approve it first" if version.approval is Approval.PENDING else "deploy another version"
+        approve = f"`orc models approve {version.name}/{version.version}`, then `orc resume`"
+        hint = approve if version.approval is Approval.PENDING else "deploy another version"
         raise OrchestratorError(
             f"{version.uri} is {version.approval}, and only an approved version is deployed", hint=hint
         )

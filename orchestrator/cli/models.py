@@ -66,8 +66,11 @@ def approve(version: _Reference, reason: _Reason = "") -> None:
 
 @app.command(cls=manual.Command)
 def reject(version: _Reference, reason: _Reason = "") -> None:
-    """Reject a model version: it is not deployed any more, and loses its aliases."""
-    _told(_registry().reject(version, by=getpass.getuser(), reason=reason))
+    """Reject a model version: it is not deployed again, and loses its aliases; what serves it goes on and is named."""
+    rejected = _registry().reject(version, by=getpass.getuser(), reason=reason)
+    _told(rejected)
+    for name in _serving(rejected):
+        typer.echo(f"endpoint {name} still serves it; to end that: orc endpoints stop {name}")
 
 
 def _registry() -> Registry:
@@ -76,6 +79,19 @@ def _registry() -> Registry:
         from orchestrator import registry
 
     return registry.open(settings.tracking_uri, state=settings.state)
+
+
+def _serving(version: ModelVersion) -> list[str]:
+    from orchestrator.serving import declarations
+
+    state = options.read().state
+    declared = {name: declarations.read(state, name) for name in declarations.names(state)}
+    wanted = (version.name, version.version)
+    return [
+        name
+        for name, each in declared.items()
+        if each and wanted in {(one.model, one.version) for one in each.variants}
+    ]
 
 
 def _told(version: ModelVersion) -> None:

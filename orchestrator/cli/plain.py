@@ -32,7 +32,7 @@ def lines(event: Event, state: RunState, *, said: float = 0.0) -> Iterator[str]:
             yield f"{at} run {event.run} of {event.pipeline} {verb}" + (f": {given}" if given else "")
             kept = [str(task.id) for task in state.with_status(Status.SUCCEEDED, Status.SKIPPED)]
             if kept:
-                yield f"{at} finished before and not run again: {', '.join(kept)}"
+                yield f"{at} finished before: {', '.join(kept)}"
         case TaskStarted(attempt=attempt):
             again = f" (attempt {attempt})" if attempt > 1 else ""
             yield f"{at} {event.task}: started{again}"

@@ -167,7 +167,13 @@ REFUSED = [
     ("models:/penguins/9", None, 4, "there is no model version 'models:/penguins/9'", ""),
     ("models:/pengins/1", None, 4, "there is no registered model 'pengins'", "did you mean 'penguins'"),
     ("penguins", None, 1, "does not name a model version", ""),
-    ("models:/penguins/3", None, 1, "models:/penguins/3 is pending, and only an approved version", "approve it first"),
+    (
+        "models:/penguins/3",
+        None,
+        1,
+        "models:/penguins/3 is pending, and only an approved version",
+        "`orc models approve penguins/3`",
+    ),
     ("models:/penguins/1", "variants:\n  - {model: whales}", 1, "wants a version of 'whales'", "whales@champion"),
     ("models:/penguins/1", "variants:\n  - {model: penguins/2}", 1, "no variant of endpoint 'penguins' takes", ""),
     ("models:/penguins/1", "variants:\n  - {model: penguins}\nmode: async", 2, "endpoint.yaml:", "write realtime"),
@@ -191,7 +197,8 @@ def test_a_refusal_starts_nothing(work: Workplace) -> None:
     done = work.deploy("models:/penguins/3")
     assert done.code == 1
     assert done.stderr == (
-        "error: models:/penguins/3 is pending, and only an approved version is deployed\n  hint: approve it first\n"
+        "error: models:/penguins/3 is pending, and only an approved version is deployed\n"
+        "  hint: `orc models approve penguins/3`, then `orc resume`\n"
     )
     assert declarations.names(work.state) == []
     assert local.find(work.state) is None
@@ -207,6 +214,20 @@ def test_the_next_version_takes_its_place_unless_it_was_tampered_with(work: Work
     changed.write_text(changed.read_text() + "\n")
     with pytest.raises(OrchestratorError, match="models:/penguins/1 was changed after it was published"):
         work.plan("models:/penguins/1", ENDPOINT.read_text())
+
+
+def test_who_rejects_a_version_is_told_what_serves_it(work: Workplace) -> None:
+    declarations.write(work.state, work.plan("penguins/2", ENDPOINT.read_text()))
+    told: list[str] = []
+    for version in ("penguins/1", "penguins/2"):
+        command = [sys.executable, "-m", "orchestrator", "models", "reject", version]
+        environment = {**os.environ, "ORC_STATE": str(work.state), "ORC_TRACKING_URI": work.uri}
+        told += subprocess.check_output(command, text=True, env=environment).splitlines()
+    assert told == [
+        "penguins version 1 is rejected",
+        "penguins version 2 is rejected",
+        "endpoint penguins still serves it; to end that: orc endpoints stop penguins",
+    ]
 
 
 def test_without_a_state_folder_it_says_where_to_deploy(work: Workplace) -> None:

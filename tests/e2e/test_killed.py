@@ -37,8 +37,8 @@ def test_killed_during_every_kind_of_task_the_result_is_the_same(new: Make, firs
     ended = project.orc("resume", "last")
     assert ended.code == 0, ended.text
     assert '"predictions"' in ended.out
-    (kept,) = [line for line in ended.out.splitlines() if "not run again: " in line]
-    assert set(kept.partition("again: ")[2].split(", ")) == set(finished)
+    (kept,) = [line for line in ended.out.splitlines() if "finished before: " in line]
+    assert set(kept.partition("before: ")[2].split(", ")) == set(finished)
     tasks = project.tasks()
     assert {name: tasks[name]["finished"] for name in finished} == finished
     undisturbed, _ = first

@@ -75,6 +75,9 @@ class _Surface:
 
     async def v1_model(self, request: Request) -> Response:
         name = request.path_params["name"]
+        if name.endswith(":predict"):
+            # Its own route takes POST alone, so that any other method is led here.
+            raise HTTPException(405, headers={"Allow": "POST"})
         answer.ready(self.host, name)
         return _json({"name": name, "ready": True})
 

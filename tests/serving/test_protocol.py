@@ -133,6 +133,7 @@ BAD = [
     ("GET", "/v2/models/measured/versions/9", None, {}, 404, "no version '9'"),
     ("GET", "/v2/nothing", None, {}, 404, "nothing at /v2/nothing"),
     ("GET", INFER, None, {}, 405, "does not take GET"),
+    ("GET", PREDICT, None, {}, 405, "does not take GET"),
     ("POST", "/metrics", b"", {}, 405, "does not take POST"),
     ("POST", PREDICT, b"", {}, 400, "not valid JSON"),
     ("POST", PREDICT, b"\x00\xff", {}, 400, "not valid JSON"),

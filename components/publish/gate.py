@@ -115,7 +115,7 @@ def parse(rules: Iterable[object]) -> tuple[Rule, ...]:
 
 def _check(rule: Rule, measured: _Measured) -> Check:
     if measured.baseline is None and rule.needs_baseline:
-        note = "skipped: there is no baseline yet"
+        note = "skipped: there is no baseline to compare with"
         return Check(rule.text, None, rule.operator, None, None, f"{rule.text} was {note}", note, skipped=True)
     values: list[float | None] = []
     notes: list[str] = []

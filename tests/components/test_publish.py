@@ -119,7 +119,7 @@ def test_a_model_that_is_good_enough_becomes_the_champion(
     done = run()
     assert (done.code, done.stderr, done.published, done.version) == (0, "", True, "models:/penguins/1")
     assert done.stdout.splitlines() == [
-        "f1 >= baseline.f1 was skipped: there is no baseline yet",
+        "f1 >= baseline.f1 was skipped: there is no baseline to compare with",
         "published: penguins version 1, f1 = 0.9712 > 0.85",
     ]
     assert done.metadata == {"decision": "published", "reason": "f1 = 0.9712 > 0.85"}

@@ -91,7 +91,7 @@ def test_both_numbers_are_told() -> None:
 def test_the_first_model_has_no_champion_to_beat() -> None:
     decision = gate.decide(["f1 > 0.85", "f1 >= baseline.f1"], {"f1": 0.9}, None)
     assert (decision.outcome, decision.reason) == (Outcome.PUBLISHED, "f1 = 0.9 > 0.85")
-    assert decision.checks[1].note == "skipped: there is no baseline yet"
+    assert decision.checks[1].note == "skipped: there is no baseline to compare with"
     assert gate.decide(["f1 > 0.85", "f1 >= baseline.f1"], {"f1": 0.8}, None).outcome is Outcome.REJECTED
 
 

@@ -141,7 +141,7 @@ def cancel(run: str, settings: Settings) -> str:
             os.kill(record.pid, signal.SIGTERM)
             return f"asked {record.id} to stop; its tasks have 10 s to end"
         if record.status != Status.RUNNING:
-            return f"{record.id} has already ended: {record.status}"
+            return f"{record.id} has already ended: {record.status.lower()}"
         process.sweep(record.id, settings.state)
         reason = "cancelled after its runner died"
         metadata.finish_run(record.id, status=Status.CANCELLED, reason=reason, outputs=NOTHING, at=time.time())

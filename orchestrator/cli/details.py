@@ -111,7 +111,9 @@ def _of_task(task: TaskRecord) -> Iterator[RenderableType]:
         if text:
             yield Text.assemble((f"  {name:<11}", "dim"), (text, look.colour if name == "status" else ""))
     yield from (Text(f"  warning: {wording.one_line(text)}", "yellow") for text in task.warnings)
-    yield from summary.section("inputs", _values(task.inputs))
+    # What a text refers to travels beside it under a name of KFP's own; the text itself is shown filled in.
+    given = [(name, value) for name, value in _values(task.inputs) if not name.startswith("pipelinechannel--")]
+    yield from summary.section("inputs", given)
     yield from summary.section("outputs", _values(task.outputs))
     for listed in task.outputs.artifacts.values():
         for artifact in listed:

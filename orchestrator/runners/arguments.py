@@ -12,7 +12,7 @@ from orchestrator.errors import Location, PipelineError, Problem, did_you_mean
 from orchestrator.ir.spec import Dag, InputParameter, PipelineSpec
 
 _PASSWORD = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/\s:@]*:[^/\s@]+@")
-_WORDS = {
+WORDS: Mapping[str, str] = {
     "NUMBER_DOUBLE": "a number",
     "NUMBER_INTEGER": "a whole number",
     "STRING": "text",
@@ -41,7 +41,7 @@ def from_text(pipeline: PipelineSpec, given: Mapping[str, str]) -> dict[str, Any
             try:
                 values[name] = _read(text, declared[name])
             except (ValueError, RecursionError):
-                wanted = _WORDS.get(declared[name].parameter_type, "a value")
+                wanted = WORDS.get(declared[name].parameter_type, "a value")
                 problems.append(Problem(_place(name), f"expected {wanted}, not {text!r}"))
     if problems:
         raise PipelineError(problems)
@@ -62,7 +62,7 @@ def complete(pipeline: PipelineSpec, given: Mapping[str, Any]) -> dict[str, Any]
             continue
         value = cast(given[name], declared.parameter_type)
         if not fits(value, declared.parameter_type):
-            wanted = _WORDS.get(declared.parameter_type, "a value")
+            wanted = WORDS.get(declared.parameter_type, "a value")
             problems.append(Problem(_place(name), f"expected {wanted}, not {value!r}"))
         elif declared.literals and value not in declared.literals:
             known = ", ".join(map(repr, declared.literals))

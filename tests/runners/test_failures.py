@@ -40,16 +40,16 @@ def test_how_a_program_ended_is_told(project, code, reason):
 @pytest.mark.parametrize(
     ("kind", "text", "reason"),
     [
-        ("integer", "x", "'x', which is not NUMBER_INTEGER"),
-        ("integer", "1.5", "1.5, which is not NUMBER_INTEGER"),
-        ("integer", "", "'', which is not NUMBER_INTEGER"),
-        ("integer", "true", "True, which is not NUMBER_INTEGER"),
-        ("number", '"1"', "'1', which is not NUMBER_DOUBLE"),
-        ("boolean", "1", "1, which is not BOOLEAN"),
-        ("list", "{}", "{}, which is not LIST"),
-        ("struct", "[" * 100_000, "which is not STRUCT"),
+        ("integer", "x", "'x', which is not a whole number"),
+        ("integer", "1.5", "1.5, which is not a whole number"),
+        ("integer", "", "'', which is not a whole number"),
+        ("integer", "true", "True, which is not a whole number"),
+        ("number", '"1"', "'1', which is not a number"),
+        ("boolean", "1", "1, which is not true or false"),
+        ("list", "{}", "{}, which is not a list"),
+        ("struct", "[" * 100_000, "which is not a mapping"),
         ("struct", '{"a": "\\ud800"}', "not text"),
-        ("integer", "9" * 5000, "which is not NUMBER_INTEGER"),
+        ("integer", "9" * 5000, "which is not a whole number"),
     ],
 )
 def test_an_output_of_the_wrong_type_fails_in_words(project, kind, text, reason):

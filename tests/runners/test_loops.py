@@ -150,7 +150,7 @@ tasks:
 """)
     ran = project.run()
     assert ran.status is Status.FAILED
-    assert "is not LIST" in ran.tasks["make"].reason.replace("which is not LIST", "is not LIST")
+    assert "is not LIST" in ran.tasks["make"].reason.replace("which is not a list", "is not LIST")
 
 
 def test_many_iterations(project):

@@ -193,3 +193,20 @@ def test_a_failure_inside_a_nested_pipeline_is_told_by_its_own_name(project):
     ran = project.run()
     assert ran.end.reason == "part/bad: it is broken"
     assert ran.statuses == {"part/bad": "FAILED", "b": "UNSCHEDULABLE"}
+
+
+def test_a_reason_names_the_task_and_not_the_group_around_it(project):
+    project.component("bad", "sys.exit('error: no')", outputs={"out": {"type": "integer"}})
+    project.component("take", "put('out', a['x'])", {"x": {"type": "integer"}}, {"out": {"type": "integer"}})
+    project.pipeline("""
+parameters: {go: true}
+tasks:
+  bad: {component: bad, when: "${parameters.go}"}
+  off: {component: bad, when: "not ${parameters.go}"}
+  child: {component: take, arguments: {x: "${tasks.bad.outputs.out}"}}
+  grandchild: {component: take, arguments: {x: "${tasks.child.outputs.out}"}}
+  other: {component: take, arguments: {x: "${tasks.off.outputs.out}"}}
+""")
+    ran = project.run()
+    reasons = {name: ran.tasks[name].reason for name in ("child", "grandchild", "other")}
+    assert reasons == {"child": "'bad' failed", "grandchild": "'child' did not run", "other": "'off' did not run"}

@@ -71,13 +71,16 @@ def upstream(task: Task) -> frozenset[str]:
 
 
 def decide(task: Task, statuses: Mapping[str, Status]) -> tuple[Status, str]:
-    """What a task whose upstream tasks have all ended does: PENDING (it may start) or its final status, and why."""
+    """What a task whose upstream tasks, by name, have all ended does: PENDING (it may start) or its final status, and
+    why."""
     if task.trigger_policy and task.trigger_policy.strategy == COMPLETED:
         return Status.PENDING, ""
     bad = sorted(name for name, status in statuses.items() if not status.good)
-    failed = [name for name in bad if statuses[name] in (Status.FAILED, Status.UNSCHEDULABLE)]
+    failed = [name for name in bad if statuses[name] is Status.FAILED]
     if failed:
         return Status.UNSCHEDULABLE, f"{_listed(failed)} failed"
+    if any(statuses[name] is Status.UNSCHEDULABLE for name in bad):
+        return Status.UNSCHEDULABLE, f"{_listed(bad)} did not run"
     cancelled = [name for name in bad if statuses[name] is Status.CANCELLED]
     if cancelled:
         return Status.CANCELLED, ""

@@ -171,6 +171,7 @@ def refusal(error: Exception) -> str:
 def unhonoured(pipeline: PipelineSpec, platform: PlatformSpec, outer: Mapping[str, str]) -> list[str]:
     """What a pipeline asks for that processes on this machine do without, one phrase each."""
     found: dict[str, set[str]] = {}
+    names = _tasks(pipeline)
     for label, executor in pipeline.deployment_spec.executors.items():
         kubernetes, own = platform_of(platform, label)
         resources = executor.container.resources if executor.container else None
@@ -197,8 +198,19 @@ def unhonoured(pipeline: PipelineSpec, platform: PlatformSpec, outer: Mapping[st
             asked[f"the environment variable {name} (set it to stand for the secret)"] = name not in outer
         for what, is_asked in asked.items():
             if is_asked:
-                found.setdefault(what, set()).add(label.removeprefix("exec-"))
+                found.setdefault(what, set()).update(names.get(label) or {label.removeprefix("exec-")})
     return [f"{what} ({', '.join(sorted(labels))})" for what, labels in found.items()]
+
+
+def _tasks(pipeline: PipelineSpec) -> dict[str, set[str]]:
+    """Executor label -> the names of the tasks that use it: equal executors are kept once."""
+    names: dict[str, set[str]] = {}
+    for holder in (pipeline.root, *pipeline.components.values()):
+        for key, task in (holder.dag.tasks if holder.dag else {}).items():
+            component = pipeline.components.get(task.component_ref.name)
+            if component and component.executor_label:
+                names.setdefault(component.executor_label, set()).add(task.task_info.name or key)
+    return names
 
 
 def _executor_input(component: Component, given: Values, places: Places) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from orchestrator.errors import RunError
 from orchestrator.ir.spec import Component
-from orchestrator.runners.arguments import cast, fits
+from orchestrator.runners.arguments import WORDS, cast, fits
 from orchestrator.stores.artifacts import Artifact, ArtifactStore, Values
 
 _PART = 1024 * 1024  # Bytes at the beginning and at the end of a log that are looked through for errors.
@@ -168,7 +168,7 @@ def _parameter(name: str, kind: str, said: _Said, places: Places) -> Any:
     if kind == "STRING" and not isinstance(value, str):
         value = json.dumps(value)
     if not fits(value, kind):
-        raise RunError(f"its output {name!r} is {value!r:.80}, which is not {kind}")
+        raise RunError(f"its output {name!r} is {value!r:.80}, which is not {WORDS.get(kind, kind)}")
     try:
         json.dumps(value, ensure_ascii=False).encode()
     except ValueError as error:  # Half a surrogate pair can be written as JSON, and nowhere else.
@@ -183,7 +183,7 @@ def _parsed(name: str, kind: str, text: str) -> Any:
     try:
         return json.loads(stripped)
     except (ValueError, RecursionError) as error:
-        raise RunError(f"its output {name!r} is {stripped[:80]!r}, which is not {kind}") from error
+        raise RunError(f"its output {name!r} is {stripped[:80]!r}, which is not {WORDS.get(kind, kind)}") from error
 
 
 def _artifact(name: str, title: str, said: _Said, places: Places, store: ArtifactStore) -> Artifact:

@@ -91,7 +91,8 @@ class Schedule:
     def _decide(self, work: Work) -> None:
         """The upstream tasks of a task have ended: let it begin, or say why it does not."""
         siblings = work.parent.children if work.parent else {}
-        statuses = {name: siblings[name].status for name in graph.upstream(work.task)}
+        upstream = [siblings[name] for name in graph.upstream(work.task)]
+        statuses = {each.called(self.request.pipeline): each.status for each in upstream}
         status, reason = graph.decide(work.task, statuses)
         always = work.runs_always
         if self._stops(work):

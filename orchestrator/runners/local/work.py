@@ -134,6 +134,15 @@ class Work:
         digests = {name: [each.digest for each in listed] for name, listed in outputs.artifacts.items()}
         return [self.key, str(status), self.reason if not self.status.good else "", self.cache_key, digests]
 
+    def called(self, pipeline: PipelineSpec) -> str:
+        """The name a reason gives it: its own, or for a group a compiler added, of what failed or is inside."""
+        if self.failure:
+            return self.failure[0].name
+        if self.segments and self.segments[-1].shown:
+            return self.id.name
+        inside = self.executors(pipeline)
+        return inside[0].name if inside else self.key
+
     def executors(self, pipeline: PipelineSpec) -> list[TaskId]:
         """The executors inside, as far as they are known before they run."""
         if self.component.dag is None:

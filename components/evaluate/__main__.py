@@ -30,6 +30,7 @@ def main(task: program.Task) -> None:
     task.output("classification").write_text(json.dumps(drawn, allow_nan=False), encoding="utf-8")
     task.output("report").write_text(report.page(evaluation), encoding="utf-8")
     task.set("f1", evaluation.f1)
+    task.set("score", evaluation.score)
     task.metadata("metrics", document.metadata(evaluation))
     task.metadata("classification", drawn)
     if evaluation.dropped:

@@ -90,6 +90,12 @@ class Evaluation:
     def f1(self) -> float:
         return self.measured.metrics.get("f1", float("nan"))
 
+    @property
+    def score(self) -> float:
+        """The one number to choose by, greater is better: F1, R², or the silhouette."""
+        name = {"regression": "r2", "clustering": "silhouette"}.get(self.problem, "f1")
+        return self.measured.metrics.get(name, float("nan"))
+
 
 def evaluate(
     model: Model, table: pd.DataFrame, request: Request, champion: Champion | None = None, notes: Sequence[str] = ()

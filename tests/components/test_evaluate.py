@@ -134,10 +134,11 @@ def test_quantities_and_clusters() -> None:
     predicted = model.predict(frame.take(rows, model.manifest.signature.inputs)).values
     assert found.measured.metrics["rmse"] == pytest.approx(judge.root_mean_squared_error(rows.body_mass_g, predicted))
     assert np.isnan(found.f1)
+    assert found.score == pytest.approx(judge.r2_score(rows.body_mass_g, predicted))
     assert document.classification(found) == {}
     groups = trained("k_means", None, ["flipper_length_mm", "bill_length_mm"])
     clustered = evaluate(groups, TEST, Request())
-    assert 0 < clustered.measured.metrics["silhouette"] < 1
+    assert 0 < clustered.measured.metrics["silhouette"] == clustered.score < 1
     assert clustered.rows == len(TEST)
 
 
@@ -260,6 +261,7 @@ def test_the_program_without_and_with_a_champion(files: Path, tmp_path: Path) ->
     assert written["baseline"] is None
     assert written["notes"] == ["there is no penguins@champion yet, so there is no baseline to compare with"]
     assert first.parameters["f1"] == written["metrics"]["f1"] == first.metadata["metrics"]["f1"]
+    assert first.parameters["score"] == first.parameters["f1"], "the number to choose a classifier by"
     assert strict(first.artifacts["classification"].read_text()) == first.metadata["classification"]
     assert first.artifacts["report"].read_text().startswith("<!doctype html>")
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, Field
 
@@ -90,9 +90,7 @@ class InputSpec(Shorthand):
     optional: bool = False
     enum: list[str | int | float | bool] | None = None
 
-    @classmethod
-    def _short(cls) -> str:
-        return "type"
+    SHORT: ClassVar[str] = "type"
 
 
 class OutputSpec(Shorthand):
@@ -101,9 +99,7 @@ class OutputSpec(Shorthand):
     type: TypeName
     description: str = ""
 
-    @classmethod
-    def _short(cls) -> str:
-        return "type"
+    SHORT: ClassVar[str] = "type"
 
 
 class ContainerSpec(Document):

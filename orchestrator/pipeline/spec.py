@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -92,9 +92,7 @@ class Parameter(Shorthand):
     description: str = ""
     enum: list[str | int | float | bool] | None = None
 
-    @classmethod
-    def _short(cls) -> str:
-        return "default"
+    SHORT: ClassVar[str] = "default"
 
     @property
     def has_default(self) -> bool:
@@ -108,9 +106,7 @@ class CpuAmount(Shorthand):
     request: Cpu | None = None
     limit: Cpu | None = None
 
-    @classmethod
-    def _short(cls) -> str:
-        return "both"
+    SHORT: ClassVar[str] = "both"
 
 
 class MemoryAmount(Shorthand):
@@ -120,9 +116,7 @@ class MemoryAmount(Shorthand):
     request: Memory | None = None
     limit: Memory | None = None
 
-    @classmethod
-    def _short(cls) -> str:
-        return "both"
+    SHORT: ClassVar[str] = "both"
 
 
 class Accelerator(Document):
@@ -183,9 +177,7 @@ class Retry(Shorthand):
     factor: Annotated[float, Field(ge=1)] = 2.0
     max: Duration = 3600
 
-    @classmethod
-    def _short(cls) -> str:
-        return "attempts"
+    SHORT: ClassVar[str] = "attempts"
 
 
 class Cache(Shorthand):
@@ -195,9 +187,7 @@ class Cache(Shorthand):
     ttl: Duration | None = None
     key: str | None = None
 
-    @classmethod
-    def _short(cls) -> str:
-        return "enabled"
+    SHORT: ClassVar[str] = "enabled"
 
 
 class EnvironmentValue(Shorthand):
@@ -208,9 +198,7 @@ class EnvironmentValue(Shorthand):
     config_map: str | None = None
     key: str | None = None
 
-    @classmethod
-    def _short(cls) -> str:
-        return "value"
+    SHORT: ClassVar[str] = "value"
 
     @model_validator(mode="after")
     def _one(self) -> EnvironmentValue:

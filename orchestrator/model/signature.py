@@ -62,6 +62,9 @@ def columns_from_records(signature: Signature, records: Sequence[Mapping[str, An
         for name in record.keys() - passed:
             hint = did_you_mean(str(name), known)
             problems.append(f"record {row} has a column {name!r} that the model does not take" + _aside(hint))
+        if not record.keys() & known:
+            # Every column may be nullable; that nothing is known of a row is still more likely a mistake.
+            problems.append(f"record {row} has none of the columns the model takes: {', '.join(sorted(known))}")
         if len(problems) >= MAX_PROBLEMS:
             break
     _refuse(problems)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -67,7 +68,7 @@ def _pipeline(folder: Path, name: str, tasks: Mapping[str, Any]) -> None:
 
 
 def _makefiles(folder: Path) -> None:
-    program = "python -S -c pass && mkdir -p made && touch $@"
+    program = f"{sys.executable} -S -c pass && mkdir -p made && touch $@"
     chain = ["all: made/49"] + [f"made/{n}: {f'made/{n - 1}' if n else ''}\n\t{program}" for n in range(50)]
     fan = ["all: " + " ".join(f"made/{n}" for n in range(50))] + [f"made/{n}:\n\t{program}" for n in range(50)]
     (folder / "chain.mk").write_text("\n".join(chain) + "\n")

@@ -22,11 +22,8 @@ from orchestrator.runners import arguments, local
 from orchestrator.runners.events import Event, Status
 from orchestrator.runners.local import process
 from orchestrator.settings import Settings
-from orchestrator.stores.artifacts import NOTHING, Artifact, is_remote
+from orchestrator.stores.artifacts import ENDPOINT, NOTHING, Artifact, is_remote
 from orchestrator.stores.metadata import LAST, Metadata, RunRecord, TaskRecord
-
-ENDPOINT = "orchestrator.Endpoint"
-"""The artifact type of a deployed endpoint."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,6 @@ from pydantic.alias_generators import to_camel
 from orchestrator import scalar
 from orchestrator.errors import Location, PipelineError, Problem
 
-API_VERSION = "orchestrator/v1"
 MAX_BYTES = 4 * 1024 * 1024
 MAX_NODES = 200_000  # After aliases are expanded: a thousand generous tasks need about a tenth of it.
 MAX_DEPTH = 100
@@ -26,7 +25,6 @@ _TOO_DEEP = f"nested deeper than {MAX_DEPTH} levels"
 
 _PARSER: Any = getattr(yaml, "CLoader", yaml.Loader)
 
-Path_ = tuple[str | int, ...]
 T = TypeVar("T", bound=BaseModel)
 
 

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.errors import NotFoundError
+from orchestrator.stores import artifacts
 from orchestrator.stores.artifacts import Artifact, is_remote
 from orchestrator.stores.metadata import Metadata, RunRecord, TaskRecord
 
 METRICS, MODEL, DATASET = "system.Metrics", "system.Model", "system.Dataset"
-DECISION, ENDPOINT = "orchestrator.Decision", "orchestrator.Endpoint"
+DECISION, ENDPOINT = artifacts.DECISION, artifacts.ENDPOINT
 STATISTICS, ANOMALIES = "orchestrator.Statistics", "orchestrator.Anomalies"
 DOCUMENTS = frozenset({METRICS, MODEL, DECISION, ENDPOINT, STATISTICS, ANOMALIES})
 

@@ -19,13 +19,11 @@ from orchestrator.runners.events import (
     TaskStarted,
     Warned,
 )
-from orchestrator.stores.artifacts import NOTHING, Artifact, Values
+from orchestrator.stores.artifacts import DECISION, NOTHING, Artifact, Values
 
 if TYPE_CHECKING:
     from orchestrator.stores.metadata import RunRecord, TaskRecord
 
-DECISION = "orchestrator.Decision"
-ENDPOINT = "orchestrator.Endpoint"
 REPORT = "system.HTML"
 
 _INDEX = re.compile(r"\[\d+\]")

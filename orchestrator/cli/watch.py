@@ -14,6 +14,7 @@ from orchestrator.cli.state import RunState
 from orchestrator.errors import OrchestratorError
 from orchestrator.runners.events import Event, Status
 from orchestrator.settings import Settings
+from orchestrator.stores.artifacts import ENDPOINT
 
 CODES = {Status.SUCCEEDED: 0, Status.REJECTED: 0, Status.UNDECIDED: 3, Status.FAILED: 3, Status.CANCELLED: 130}
 NEW = RunState()
@@ -55,7 +56,7 @@ def watch(events: Iterator[Event], view: View, settings: Settings, state: RunSta
 
 
 def _deployed(state: RunState) -> bool:
-    return any(task.artifacts(states.ENDPOINT) for task in state.tasks.values())
+    return any(task.artifacts(ENDPOINT) for task in state.tasks.values())
 
 
 class _Text:

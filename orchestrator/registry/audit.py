@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 PREFIX = "audit."
-_TEXTS = ("action", "by", "reason", "run", "alias", "previous")
 LONGEST_REASON = 2000  # MLflow takes 8000 characters in a tag, and JSON may double them.
 
 

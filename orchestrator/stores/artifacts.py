@@ -16,6 +16,11 @@ from urllib.parse import unquote, urlsplit
 from orchestrator import digest
 from orchestrator.errors import BackendError, NotFoundError
 
+DECISION = "orchestrator.Decision"
+"""The artifact type by which a gate says what it decided, in its metadata."""
+ENDPOINT = "orchestrator.Endpoint"
+"""The artifact type of a deployed endpoint."""
+
 _SUFFIX = {"system.HTML": ".html", "system.Markdown": ".md"}
 
 

@@ -16,6 +16,7 @@ from orchestrator.runners.events import (
     TaskRetried,
     TaskStarted,
 )
+from orchestrator.stores import artifacts
 from orchestrator.stores.artifacts import Artifact, Values
 
 
@@ -35,7 +36,7 @@ def folded(events: Iterable[Event]) -> state.RunState:
 
 
 def decision(word: str, reason: str) -> Values:
-    artifact = Artifact("decision", state.DECISION, "file:///d", metadata={"decision": word, "reason": reason})
+    artifact = Artifact("decision", artifacts.DECISION, "file:///d", metadata={"decision": word, "reason": reason})
     return Values({"published": word == "published"}, {"decision": (artifact,)})
 
 

@@ -19,11 +19,8 @@ from orchestrator.runners.local import graph, launch, placeholders, process
 from orchestrator.runners.local.schedule import Schedule
 from orchestrator.runners.local.work import Done, Work
 from orchestrator.settings import Settings
-from orchestrator.stores.artifacts import ArtifactStore, Values
+from orchestrator.stores.artifacts import DECISION, ArtifactStore, Values
 from orchestrator.stores.metadata import CacheEntry
-
-DECISION = "orchestrator.Decision"
-"""The artifact type by which a gate says what it decided, in its metadata."""
 
 
 def _nothing(_reference: str) -> str:

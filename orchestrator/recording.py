@@ -11,7 +11,7 @@ from orchestrator import ir
 from orchestrator.errors import OrchestratorError
 from orchestrator.runners import local
 from orchestrator.runners.events import Event, RunFinished, RunStarted, Status, TaskFinished, TaskStarted
-from orchestrator.runners.local import process
+from orchestrator.runners.local import traces
 from orchestrator.stores.artifacts import NOTHING, Values
 from orchestrator.stores.metadata import Metadata, RunRecord, TaskRecord
 
@@ -49,7 +49,6 @@ def _record(metadata: Metadata, request: local.Request, event: Event, *, source:
                 inputs=event.inputs,
                 log=event.log,
                 attempt=event.attempt,
-                pid=event.pid,
                 at=event.at,
             )
         case TaskFinished():
@@ -79,7 +78,7 @@ def _record_of(request: local.Request, event: RunStarted, source: str) -> RunRec
         code_paths=tuple(str(path) for path in request.code_paths),
         options={"cache": request.use_cache, "workers": request.settings.workers},
         pid=pid,
-        pid_started=process.identity(pid),
+        pid_started=traces.identity(pid),
     )
 
 
@@ -99,6 +98,5 @@ def _task_of(run: str, event: TaskFinished) -> TaskRecord:
         cache_key=event.cache_key,
         cached_from=event.cached_from,
         log=event.log,
-        pid=0,
         warnings=event.warnings,
     )

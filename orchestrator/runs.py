@@ -20,7 +20,7 @@ from orchestrator.ir.platform import PlatformSpec
 from orchestrator.ir.spec import PipelineSpec
 from orchestrator.runners import arguments, local
 from orchestrator.runners.events import Event, Status
-from orchestrator.runners.local import process
+from orchestrator.runners.local import traces
 from orchestrator.settings import Settings
 from orchestrator.stores.artifacts import ENDPOINT, NOTHING, Artifact, is_remote
 from orchestrator.stores.metadata import LAST, Metadata, RunRecord, TaskRecord
@@ -123,9 +123,9 @@ def resume(run: str, settings: Settings, *, workers: int | None = None) -> Itera
             record.started,
         )
         pid = os.getpid()
-        if not metadata.restart_run(record, pid=pid, pid_started=process.identity(pid)):
+        if not metadata.restart_run(record, pid=pid, pid_started=traces.identity(pid)):
             raise RunError(f"somebody else has just resumed the run {record.id}", run=record.id)
-        process.sweep(record.id, settings.state)
+        traces.sweep(record.id, settings.state)
         stack.pop_all()
         return recording.recorded(metadata, request, source=record.source, resumed=True)
 
@@ -139,7 +139,7 @@ def cancel(run: str, settings: Settings) -> str:
             return f"asked {record.id} to stop; its tasks have 10 s to end"
         if record.status != Status.RUNNING:
             return f"{record.id} has already ended: {record.status.lower()}"
-        process.sweep(record.id, settings.state)
+        traces.sweep(record.id, settings.state)
         reason = "cancelled after its runner died"
         metadata.finish_run(record.id, status=Status.CANCELLED, reason=reason, outputs=NOTHING, at=time.time())
         return f"{record.id} was no longer running; it is now recorded as cancelled"
@@ -147,7 +147,7 @@ def cancel(run: str, settings: Settings) -> str:
 
 def is_alive(record: RunRecord) -> bool:
     """Whether the process that runs it is there."""
-    return record.status == Status.RUNNING and bool(record.pid) and process.identity(record.pid) == record.pid_started
+    return record.status == Status.RUNNING and bool(record.pid) and traces.identity(record.pid) == record.pid_started
 
 
 def endpoints(run: str, settings: Settings) -> list[Artifact]:

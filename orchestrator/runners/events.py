@@ -78,7 +78,6 @@ class TaskStarted:
     inputs: Values = NOTHING
     log: str = ""
     attempt: int = 1
-    pid: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -98,7 +98,7 @@ class Metadata:
             if not taken:
                 return False
             self._db.execute(
-                "UPDATE tasks SET status='PENDING', reason='', started=NULL, finished=NULL, pid=0"
+                "UPDATE tasks SET status='PENDING', reason='', started=NULL, finished=NULL"
                 " WHERE run=? AND status NOT IN ('SUCCEEDED', 'SKIPPED')",
                 (record.id,),
             )
@@ -108,8 +108,7 @@ class Metadata:
         """Record how a run ended; a task that had not ended by then has ended with it."""
         with self._transaction():
             self._db.execute(
-                "UPDATE tasks SET status='CANCELLED', pid=0, finished=?"
-                " WHERE run=? AND status IN ('RUNNING', 'PENDING')",
+                "UPDATE tasks SET status='CANCELLED', finished=? WHERE run=? AND status IN ('RUNNING', 'PENDING')",
                 (at, run),
             )
             self._db.execute(
@@ -139,19 +138,17 @@ class Metadata:
 
     # -- tasks
 
-    def start_task(
-        self, run: str, path: str, *, name: str, inputs: Values, log: str, attempt: int, pid: int, at: float
-    ) -> None:
+    def start_task(self, run: str, path: str, *, name: str, inputs: Values, log: str, attempt: int, at: float) -> None:
         """Record that an attempt of a task begins."""
         with self._transaction():
             self._db.execute(
-                "INSERT INTO tasks (run, path, position, name, status, inputs, log, attempt, pid, started)"
-                " VALUES (?1,?2,(SELECT count(*) FROM tasks WHERE run=?1),?3,'RUNNING',?4,?5,?6,?7,?8)"
+                "INSERT INTO tasks (run, path, position, name, status, inputs, log, attempt, started)"
+                " VALUES (?1,?2,(SELECT count(*) FROM tasks WHERE run=?1),?3,'RUNNING',?4,?5,?6,?7)"
                 " ON CONFLICT (run, path) DO UPDATE SET status='RUNNING', reason='', inputs=excluded.inputs,"
-                " log=excluded.log, attempt=excluded.attempt, pid=excluded.pid, finished=NULL,"
+                " log=excluded.log, attempt=excluded.attempt, finished=NULL,"
                 " started=CASE WHEN excluded.attempt > 1 THEN coalesce(tasks.started, excluded.started)"
                 " ELSE excluded.started END",
-                (run, path, name, _dump(inputs), log, attempt, pid, at),
+                (run, path, name, _dump(inputs), log, attempt, at),
             )
 
     def finish_task(self, record: TaskRecord, *, remember: bool = False) -> None:
@@ -163,7 +160,7 @@ class Metadata:
                 " VALUES (?1,?2,(SELECT count(*) FROM tasks WHERE run=?1),?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15)"
                 " ON CONFLICT (run, path) DO UPDATE SET component=excluded.component, status=excluded.status,"
                 " reason=excluded.reason, started=coalesce(tasks.started, excluded.started),"
-                " finished=excluded.finished, inputs=excluded.inputs, outputs=excluded.outputs, pid=0,"
+                " finished=excluded.finished, inputs=excluded.inputs, outputs=excluded.outputs,"
                 " cache_key=excluded.cache_key, cached_from=excluded.cached_from, warnings=excluded.warnings",
                 (
                     record.run, record.path, record.name, record.component, record.status, record.reason,
@@ -285,6 +282,6 @@ def _run(row: sqlite3.Row) -> RunRecord:
 
 
 def _task(row: sqlite3.Row) -> TaskRecord:
-    data = {key: row[key] for key in row.keys() if key != "position"}  # noqa: SIM118  A Row iterates over values.
+    data = {key: row[key] for key in row.keys() if key not in ("position", "pid")}  # noqa: SIM118  A Row iterates over values.
     loaded = {"inputs": _load(data["inputs"]), "outputs": _load(data["outputs"])}
     return TaskRecord(**{**data, **loaded, "warnings": tuple(json.loads(data["warnings"]))})

@@ -51,7 +51,6 @@ class TaskRecord:
     cache_key: str
     cached_from: str
     log: str
-    pid: int
     warnings: tuple[str, ...]
 
 

@@ -126,7 +126,7 @@ class Project:
     def left_behind(self) -> list[int]:
         """Processes of this project's tasks that are still there."""
         mark = f"TRACE={self.folder / 'trace'}".encode()
-        return [pid for pid, environment in _environments() if mark in environment and b"ORC_TASK=" in environment]
+        return [pid for pid, environment in _environments() if mark in environment and b"ORC_PROCESS=" in environment]
 
 
 def _environments() -> Iterator[tuple[int, bytes]]:

@@ -17,7 +17,7 @@ import pytest
 from orchestrator import digest, runs
 from orchestrator.errors import BackendError, RunError
 from orchestrator.runners.events import TaskStarted
-from orchestrator.runners.local import process
+from orchestrator.runners.local import traces
 from orchestrator.stores.metadata import Metadata
 
 HARNESS = Path(__file__).with_name("harness.py")
@@ -211,9 +211,9 @@ def test_a_run_whose_runner_died_is_swept_up_when_it_is_cancelled(long):
 def test_a_run_of_the_same_name_elsewhere_is_left_alone(long, tmp_path):
     runner = spawn(long, "start")
     wait_for(long, "up", 2)
-    assert process.sweep("r", tmp_path / "other") == 0
+    assert traces.sweep("r", tmp_path / "other") == 0
     assert runner.poll() is None
-    assert process.sweep("r", long.settings.state) == 2
+    assert traces.sweep("r", long.settings.state) == 2
     wait_for(long, "up", 3)  # The next iteration: the runner saw its tasks die, and went on.
     runner.send_signal(signal.SIGINT)
     assert "ended FAILED wait: killed by SIGKILL" in runner.communicate(timeout=30)[0]

@@ -26,7 +26,7 @@ RUN = RunRecord(
 TASK = TaskRecord(
     run="r", path="a", name="a", component="c", status="SUCCEEDED", reason="", attempt=1, started=1.0, finished=2.0,
     inputs=Values({"x": 1}), outputs=Values({"y": "ü\x00"}, {"d": (Artifact("d", "t", "file:///x", "00", 3),)}),
-    cache_key="k", cached_from="", log="/log", pid=0, warnings=("w",),
+    cache_key="k", cached_from="", log="/log", warnings=("w",),
 )  # fmt: skip
 
 
@@ -39,7 +39,7 @@ def metadata(tmp_path: Path):
 
 def test_what_is_recorded_comes_back(metadata):
     metadata.start_run(replace(RUN, id="r"), [("a", "a"), ("b", "b")])
-    metadata.start_task("r", "a", name="a", inputs=TASK.inputs, log="/log", attempt=1, pid=5, at=1.0)
+    metadata.start_task("r", "a", name="a", inputs=TASK.inputs, log="/log", attempt=1, at=1.0)
     assert metadata.tasks("r")[0].status == "RUNNING"
     metadata.finish_task(TASK, remember=True)
     assert metadata.run("r") == replace(RUN, id="r")

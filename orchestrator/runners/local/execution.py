@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-import heapq
-import itertools
 import os
-from collections import deque
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from orchestrator import ir
 from orchestrator.errors import OrchestratorError, RunError
 from orchestrator.ir.spec import Executor, Importer
-from orchestrator.runners.events import Event, Status, TaskFinished, TaskProgress, TaskRetried, TaskStarted
-from orchestrator.runners.local import cache, launch, outputs, process
+from orchestrator.runners.events import Event, Status, TaskFinished, TaskRetried, TaskStarted
+from orchestrator.runners.local import cache, launch, outputs
+from orchestrator.runners.local.pool import Pool
+from orchestrator.runners.local.progress import Lines
 from orchestrator.runners.local.running import Running, backoff
+from orchestrator.runners.local.starting import Starter
 from orchestrator.runners.local.work import Done, Work
 from orchestrator.stores.artifacts import Artifact, ArtifactStore, Values, is_remote, local_path
 from orchestrator.stores.metadata import CacheEntry
 
 if TYPE_CHECKING:
     from orchestrator.runners.local.runner import Request
-
-GRACE = 10.0
-"""Seconds a task has to end itself after it was asked to."""
-_PROGRESS = 0.25  # Seconds between two looks at the logs of running tasks.
 
 
 class Execution:
@@ -50,35 +46,24 @@ class Execution:
         self.reopen = reopen
         self.store = ArtifactStore(request.settings.state / "artifacts")
         self.environment = launch.environment(request.settings, request.code_paths, names, os.environ)
-        self._ready: deque[Work] = deque()
-        self._running: dict[int, Running] = {}
-        self._later: list[tuple[float, int, Work]] = []
-        self._count = itertools.count()
+        self.pool = Pool(request.settings.workers, clock, tell)
+        self.starter = Starter()
         self._cancelled = False
-        self._looked = 0.0
 
     def kill(self) -> None:
-        """End every process at once."""
-        for running in self._running.values():
-            running.process.kill()
-            running.process.popen.wait()
-            running.process.clear()
-        self._running.clear()
+        """End every program at once."""
+        self.pool.kill()
+        self.starter.close()
 
     def cancel(self, *, at_once: bool) -> None:
         """Stop what runs, gracefully or at once, and drop what waits for a process."""
         self._cancelled = True
-        now = self.clock()
-        for running in self._running.values():
-            running.stop(Status.CANCELLED, "the run was cancelled", now, 0 if at_once else GRACE)
-        waiting = [*self._ready, *(work for _, _, work in self._later)]
-        self._ready.clear()
-        self._later.clear()
-        for work in waiting:
+        reason = "the run was cancelled"
+        for work in self.pool.cancel(reason, at_once=at_once):
             if work.is_leaf:
-                self._finish(work, Status.CANCELLED, "the run was cancelled")
+                self._finish(work, Status.CANCELLED, reason)
             else:
-                self.end(work, Status.CANCELLED, "the run was cancelled")
+                self.end(work, Status.CANCELLED, reason)
 
     def execute(self, work: Work) -> None:
         """Give a task its outputs from before, or put it in line for a process."""
@@ -111,7 +96,7 @@ class Execution:
         if before and before.cache_key and before.cache_key == work.cache_key and self._reuse(work, before):
             return
         if not self._from_cache(work):
-            self._ready.append(work)
+            self.pool.add(work)
 
     def _reuse(self, work: Work, before: Done) -> bool:
         if not all(map(self._intact, before.outputs.artifacts.values())):
@@ -152,10 +137,14 @@ class Execution:
         self._finish(work, Status.SUCCEEDED)
 
     def launch(self) -> None:
-        """Start processes for the tasks in line, as many as there are workers."""
-        self._wake()
-        while self._ready and len(self._running) < self.request.settings.workers:
-            self._start(self._ready.popleft())
+        """Start programs for the tasks in line, as many as there are workers."""
+        for work in self.pool.woken():
+            if work.is_leaf:
+                self.pool.add(work)
+            else:
+                self.reopen(work)
+        for work in self.pool.startable():
+            self._start(work)
 
     def _start(self, work: Work) -> None:
         executor = self._executor(work)
@@ -169,21 +158,15 @@ class Execution:
                 executor.container, work.component, work.given, at, names=work.names(self.names), env=self.environment
             )
             at.make(work.component)
-            started = process.start(
-                prepared.command,
-                folder=prepared.folder,
-                environment=prepared.environment,
-                log=prepared.log,
-                token=work.id.path,
-            )
+            handle = self.starter.start(prepared)
         except (RunError, OSError, ValueError) as error:  # ValueError: an argument holds a zero byte.
             self._finish(work, Status.FAILED, launch.refusal(error))
             return
         now = self.clock()
         limit = self._platform(work)[0].active_deadline_seconds
         work.status = Status.RUNNING
-        self._running[started.pid] = Running(work, started, at, now, float(limit) if limit else None)
-        self.tell(TaskStarted(work.id, now, work.given, str(at.log), work.attempt, started.pid))
+        self.pool.run(Running(work, handle, at, Lines(at.log), now, float(limit) if limit else None))
+        self.tell(TaskStarted(work.id, now, work.given, str(at.log), work.attempt))
 
     def _verify(self, work: Work) -> None:
         """Refuse inputs that are not what they were when their digest was taken."""
@@ -191,32 +174,10 @@ class Execution:
             if not self._intact(listed):
                 raise RunError(f"its input {name!r} was changed or removed while the run went on: {listed[0].path}")
 
-    def pause(self) -> float | None:
-        """Seconds until something has to be looked at; None when only a process or a person can change anything."""
-        now = self.clock()
-        times = [running.wakes for running in self._running.values() if running.wakes is not None]
-        if self._later:
-            times.append(self._later[0][0])
-        if self._running:
-            times.append(now + _PROGRESS)
-        return max(0.0, min(times) - now) if times else None
-
     def reap(self) -> None:
-        """Take in the processes that ended; stop those whose time is over."""
-        now = self.clock()
-        look = now - self._looked >= _PROGRESS
-        self._looked = now if look else self._looked
-        for pid, running in list(self._running.items()):
-            code = running.process.ended()
-            if code is not None:
-                del self._running[pid]
-                running.process.clear()
-                self._ended(running, code)
-                continue
-            running.enforce(now, GRACE)
-            progress = running.process.progress() if look else None
-            if progress:
-                self.tell(TaskProgress(running.work.id, *progress, now))
+        """Take in the programs that ended; stop those whose time is over."""
+        for running, code in self.pool.ended():
+            self._ended(running, code)
 
     def _ended(self, running: Running, code: int) -> None:
         work, at = running.work, running.spot
@@ -248,20 +209,10 @@ class Execution:
         policy = work.task.retry_policy
         if policy is None or work.attempt > policy.max_retry_count or self._cancelled:
             return False
-        now, delay = self.clock(), backoff(policy, work.attempt)
-        self.tell(TaskRetried(work.id, work.attempt, reason, delay, now))
-        heapq.heappush(self._later, (now + delay, next(self._count), work))
+        delay = backoff(policy, work.attempt)
+        self.tell(TaskRetried(work.id, work.attempt, reason, delay, self.clock()))
+        self.pool.postpone(work, delay)
         return True
-
-    def _wake(self) -> None:
-        """Let tasks go on whose pause before another attempt is over."""
-        now = self.clock()
-        while self._later and self._later[0][0] <= now:
-            work = heapq.heappop(self._later)[2]
-            if work.is_leaf:
-                self._ready.append(work)
-            else:
-                self.reopen(work)
 
     def _finish(
         self,

@@ -15,8 +15,8 @@ from typing import Any
 from orchestrator.digest import of_text
 from orchestrator.errors import RunError
 from orchestrator.ir.platform import KubernetesExecutor, OrchestratorExecutor, PlatformSpec
-from orchestrator.ir.spec import Component, Container, PipelineSpec
-from orchestrator.runners.local import placeholders, process
+from orchestrator.ir.spec import Component, Container
+from orchestrator.runners.local import placeholders, traces
 from orchestrator.runners.local.outputs import Places
 from orchestrator.settings import Settings
 from orchestrator.stores.artifacts import Artifact, Values
@@ -37,11 +37,17 @@ _NO_OWN = OrchestratorExecutor()
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """Everything a process needs to start."""
+    """Everything a program needs to start, whether as a process or in a container."""
 
-    command: tuple[str, ...]
+    image: str
+    words: tuple[str, ...]
+    """The command line, placeholders filled in."""
+    declared: Mapping[str, str]
+    """The variables the component declares."""
     environment: Mapping[str, str]
+    """All variables a process gets: the user's, ours, those declared."""
     folder: Path
+    """The working directory."""
     places: Places
     log: Path
 
@@ -127,10 +133,13 @@ def prepare(
     context = placeholders.Context(executor_input, paths, names)
     words = placeholders.command([*container.command, *container.args], context)
     own = {each.name: placeholders.text(each.value, context) for each in container.env}
-    environment = {**env, **own, "TMPDIR": str(at.work / "tmp")}
+    path = names["pipeline_task_uuid"]
+    mark = traces.mark(Path(env[traces.STATE]), env[traces.RUN], path)
+    environment = {**env, **own, "TMPDIR": str(at.work / "tmp"), traces.TASK: path, traces.MARK: mark}
     # Only what the component declares is KFP's to expand; `$(...)` in a variable of the user is the user's.
-    environment |= {name: _expanded(environment[name], environment) for name in own}
-    return Launch(_command(words, container, environment), environment, at.work, at.places, at.log)
+    declared = {name: _expanded(environment[name], environment) for name in own}
+    environment |= declared
+    return Launch(container.image, tuple(words), declared, environment, at.work, at.places, at.log)
 
 
 def environment(
@@ -153,9 +162,9 @@ def environment(
         # Tasks share few cores: threads that wait by spinning would take them from each other.
         "OMP_WAIT_POLICY": outer.get("OMP_WAIT_POLICY", "PASSIVE"),
         "MLFLOW_TRACKING_URI": settings.tracking_uri,
-        "ORC_STATE": str(settings.state),
+        traces.STATE: str(settings.state),
         "ORC_PIPELINE": names["pipeline_name"],
-        process.RUN: names["pipeline_job_name"],
+        traces.RUN: names["pipeline_job_name"],
     }
 
 
@@ -166,51 +175,6 @@ def refusal(error: Exception) -> str:
     if isinstance(error, OSError) and error.errno == errno.E2BIG:
         return "its arguments are larger than the operating system takes: pass large values on as artifacts"
     return f"it cannot be started: {error}"
-
-
-def unhonoured(pipeline: PipelineSpec, platform: PlatformSpec, outer: Mapping[str, str]) -> list[str]:
-    """What a pipeline asks for that processes on this machine do without, one phrase each."""
-    found: dict[str, set[str]] = {}
-    names = _tasks(pipeline)
-    for label, executor in pipeline.deployment_spec.executors.items():
-        kubernetes, own = platform_of(platform, label)
-        resources = executor.container.resources if executor.container else None
-        asked = {
-            "accelerators": bool(resources and resources.accelerator),
-            "CPU and memory limits": bool(
-                resources and (resources.resource_cpu_limit or resources.resource_memory_limit)
-            ),
-            "node selectors, tolerations and affinity": bool(
-                kubernetes.node_selector or kubernetes.tolerations or kubernetes.node_affinity
-            ),
-            "spot placement": own.spot,
-            "volumes": bool(
-                kubernetes.pvc_mount
-                or kubernetes.empty_dir_mounts
-                or kubernetes.secret_as_volume
-                or kubernetes.config_map_as_volume
-                or kubernetes.generic_ephemeral_volume
-            ),
-        }
-        wanted = [key.env_var for secret in kubernetes.secret_as_env for key in secret.key_to_env]
-        wanted += [key.env_var for each in kubernetes.config_map_as_env for key in each.key_to_env]
-        for name in wanted:
-            asked[f"the environment variable {name} (set it to stand for the secret)"] = name not in outer
-        for what, is_asked in asked.items():
-            if is_asked:
-                found.setdefault(what, set()).update(names.get(label) or {label.removeprefix("exec-")})
-    return [f"{what} ({', '.join(sorted(labels))})" for what, labels in found.items()]
-
-
-def _tasks(pipeline: PipelineSpec) -> dict[str, set[str]]:
-    """Executor label -> the names of the tasks that use it: equal executors are kept once."""
-    names: dict[str, set[str]] = {}
-    for holder in (pipeline.root, *pipeline.components.values()):
-        for key, task in (holder.dag.tasks if holder.dag else {}).items():
-            component = pipeline.components.get(task.component_ref.name)
-            if component and component.executor_label:
-                names.setdefault(component.executor_label, set()).add(task.task_info.name or key)
-    return names
 
 
 def _executor_input(component: Component, given: Values, places: Places) -> dict[str, Any]:
@@ -253,17 +217,3 @@ def _runtime(artifact: Artifact) -> dict[str, Any]:
 
 def _expanded(value: str, environment: Mapping[str, str]) -> str:
     return _VARIABLE.sub(lambda match: environment.get(match[1], match[0]), value) if "$(" in value else value
-
-
-def _command(words: list[str], container: Container, environment: Mapping[str, str]) -> tuple[str, ...]:
-    # The SDK's lightweight components begin by installing kfp; here what is installed already is used.
-    if words[:2] == ["sh", "-c"] and len(words) > 4 and "pip install" in words[2]:
-        words = words[3:]
-    if not words:
-        raise RunError(f"the image {container.image!r} gives no command, and a process needs one")
-    program = words[0]
-    if program in ("python", "python3"):
-        return (sys.executable, *words[1:])
-    if shutil.which(program, path=environment.get("PATH")) is None:
-        raise RunError(f"the program {program!r} of the image {container.image!r} is not on this machine")
-    return tuple(words)

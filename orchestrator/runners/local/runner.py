@@ -15,7 +15,7 @@ from orchestrator.ir.platform import PlatformSpec
 from orchestrator.ir.spec import ComponentRef, PipelineSpec, Task
 from orchestrator.runners import arguments
 from orchestrator.runners.events import Event, RunFinished, RunStarted, Status, Warned
-from orchestrator.runners.local import graph, launch, placeholders, process
+from orchestrator.runners.local import graph, placeholders, unhonoured, watch
 from orchestrator.runners.local.schedule import Schedule
 from orchestrator.runners.local.work import Done, Work
 from orchestrator.settings import Settings
@@ -57,12 +57,12 @@ def run(
     tasks = graph.known(request.pipeline)
     given = arguments.complete(request.pipeline, request.arguments)
     yield RunStarted(request.run, request.pipeline.pipeline_info.name, given, tasks, clock())
-    missing = launch.unhonoured(request.pipeline, request.platform, os.environ)
+    missing = unhonoured.phrases(request.pipeline, request.platform, os.environ)
     if missing:
         yield Warned("on this machine the run does without " + "; ".join(missing), clock())
-    with process.watching() as watch, contextlib.ExitStack() as stack:
+    with watch.watching() as watching, contextlib.ExitStack() as stack:
         schedule = Schedule(
-            request, cached, watch, clock, _names(request, clock() if request.created is None else request.created)
+            request, cached, watching, clock, _names(request, clock() if request.created is None else request.created)
         )
         stack.callback(schedule.execution.kill)
         root = _root(request, given, schedule.execution.store)

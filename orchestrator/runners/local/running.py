@@ -1,4 +1,4 @@
-"""A task's process and the clock it runs against."""
+"""A task's program and the clock it runs against."""
 
 from __future__ import annotations
 
@@ -9,17 +9,19 @@ from orchestrator.ir.spec import RetryPolicy
 from orchestrator.runners.events import Status
 from orchestrator.runners.local import cache
 from orchestrator.runners.local.launch import Spot
-from orchestrator.runners.local.process import Process
+from orchestrator.runners.local.process import Handle
+from orchestrator.runners.local.progress import Lines
 from orchestrator.runners.local.work import Work
 
 
 @dataclass(slots=True)
 class Running:
-    """A process that runs: when its time is over, and whether it was told to stop."""
+    """A program that runs: when its time is over, and whether it was told to stop."""
 
     work: Work
-    process: Process
+    handle: Handle
     spot: Spot
+    lines: Lines
     began: float
     limit: float | None = None
     """Seconds it may take."""
@@ -34,21 +36,21 @@ class Running:
         return self.kill_at if self.stopped or not self.limit else self.began + self.limit
 
     def stop(self, status: Status, reason: str, now: float, grace: float) -> None:
-        """Ask the process to end, and kill it `grace` seconds later; with no grace, at once."""
+        """Ask the program to end, and kill it `grace` seconds later; with no grace, at once."""
         self.stopped = self.stopped or (status, reason)
         if grace <= 0:
-            self.process.kill()
+            self.handle.kill()
             self.kill_at = None
         elif self.kill_at is None:
-            self.process.terminate()
+            self.handle.terminate()
             self.kill_at = now + grace
 
     def enforce(self, now: float, grace: float) -> None:
-        """Stop the process when its time is over, kill it when its grace is."""
+        """Stop the program when its time is over, kill it when its grace is."""
         if self.stopped is None and self.limit is not None and now >= self.began + self.limit:
             self.stop(Status.FAILED, f"it took longer than its timeout of {self.limit:g} s", now, grace)
         elif self.kill_at is not None and now >= self.kill_at:
-            self.process.kill()
+            self.handle.kill()
             self.kill_at = None
 
 

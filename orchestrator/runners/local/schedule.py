@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 from orchestrator.errors import RunError
 from orchestrator.runners.events import Event, Status, TaskFinished
-from orchestrator.runners.local import graph, inputs, process
+from orchestrator.runners.local import graph, inputs
 from orchestrator.runners.local.execution import Execution
+from orchestrator.runners.local.watch import Watch
 from orchestrator.runners.local.work import Work
 from orchestrator.stores.metadata import CacheEntry
 
@@ -25,7 +26,7 @@ class Schedule:
         self,
         request: Request,
         cached: Callable[[str], CacheEntry | None],
-        watch: process.Watch,
+        watch: Watch,
         clock: Callable[[], float],
         names: Mapping[str, str],
     ) -> None:
@@ -54,7 +55,7 @@ class Schedule:
                 continue
             if root.status.final:
                 return
-            self.watch.wait(self.execution.pause())
+            self.watch.wait(self.execution.pool.pause())
             if self.watch.interrupts > self._cancelling:
                 self._cancelling = min(self.watch.interrupts, 2)
                 self.execution.cancel(at_once=self._cancelling > 1)

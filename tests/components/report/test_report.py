@@ -136,9 +136,7 @@ def test_without_a_gate(recorder: Any) -> None:
 def test_the_report_leaves_itself_out_and_no_other_task(recorder: Any) -> None:
     recorder.task("ingest")
     for name in ("notify", "report"):
-        recorder.metadata.start_task(
-            recorder.run, name, name=name, inputs=NOTHING, log="", attempt=1, pid=1, at=recorder.at
-        )
+        recorder.metadata.start_task(recorder.run, name, name=name, inputs=NOTHING, log="", attempt=1, at=recorder.at)
     found = recorder.page(own="report")
     assert [bar.name for bar in found.bars] == ["ingest", "notify"]
     assert "▸ still running" in page.html(found)

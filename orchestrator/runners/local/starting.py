@@ -1,0 +1,18 @@
+"""How a task is started: as a process, forked from a warm one, or in a container. One contract for all."""
+
+from __future__ import annotations
+
+from orchestrator.runners.local import command, process
+from orchestrator.runners.local.launch import Launch
+from orchestrator.runners.local.process import Handle
+
+
+class Starter:
+    """Starts the programs of one run; closed, it leaves nothing behind."""
+
+    def start(self, launch: Launch) -> Handle:
+        """Start a program. Raises RunError, OSError or ValueError when it cannot start."""
+        return process.start(command.read(launch).argv, launch)
+
+    def close(self) -> None:
+        """End what was started only to start others."""

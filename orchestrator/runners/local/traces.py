@@ -1,0 +1,86 @@
+"""The traces a task's processes carry in their environment: by them what a task or a killed runner left is found."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from orchestrator.digest import of_text
+
+RUN, TASK, STATE, MARK = "ORC_RUN", "ORC_TASK", "ORC_STATE", "ORC_PROCESS"
+"""Environment variables of every process of a task. The mark has a fixed width, so that a forked one can change it."""
+
+
+def mark(state: Path, run: str, path: str) -> str:
+    """What tells the processes of one task from all others: 32 hexadecimal digits."""
+    return of_text(f"{state}\n{run}\n{path}")[:32]
+
+
+def identity(pid: int) -> str:
+    """What tells a process from a later one of the same number: its start time; "" when there is no such process."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[19]
+    except (OSError, IndexError):
+        return ""
+
+
+def sweep(run: str, state: Path) -> int:
+    """End every process of a run of this state folder: what a killed runner left. Returns how many there were."""
+    ended = 0
+    for entry in Path("/proc").glob("[0-9]*"):
+        pid = int(entry.name)
+        # Another project may have a run of the same name.
+        ours = pid != os.getpid() and _variable(pid, RUN) == run and _variable(pid, STATE) == str(state)
+        if ours and _variable(pid, MARK):
+            _kill(pid)
+            ended += 1
+    return ended
+
+
+def clear(pid: int, marked: str) -> None:
+    """After the end of a task: end what it started and left running, in whatever session."""
+    signal_group(pid, signal.SIGKILL)
+    # Again until none is left: what an ended one had started comes to us only then.
+    while found := [each for each in _adopted() if _variable(each, MARK) == marked]:
+        for each in found:
+            _kill(each)
+
+
+def signal_group(pid: int, number: int) -> None:
+    """Send a signal to a process group; one that is gone needs none."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, number)
+
+
+def _kill(pid: int) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.kill(pid, signal.SIGKILL)
+    with contextlib.suppress(ChildProcessError):
+        for _ in range(1000):  # It ends within a millisecond; one that hangs in the kernel is left behind.
+            if os.waitpid(pid, os.WNOHANG)[0]:
+                return
+            time.sleep(0.001)
+
+
+def _adopted() -> Iterator[int]:
+    """The processes whose parent this one is; orphans of tasks come to us, since we are their subreaper."""
+    try:
+        text = Path(f"/proc/self/task/{os.getpid()}/children").read_text(encoding="ascii")
+    except OSError:
+        return
+    yield from map(int, text.split())
+
+
+def _variable(pid: int, name: str) -> str:
+    try:
+        raw = Path(f"/proc/{pid}/environ").read_bytes()
+    except OSError:
+        return ""
+    prefix = f"{name}=".encode()
+    return next(
+        (each[len(prefix) :].decode("utf-8", "replace") for each in raw.split(b"\0") if each.startswith(prefix)), ""
+    )

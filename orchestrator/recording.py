@@ -76,7 +76,12 @@ def _record_of(request: local.Request, event: RunStarted, source: str) -> RunRec
         source=source,
         base=str(request.base),
         code_paths=tuple(str(path) for path in request.code_paths),
-        options={"cache": request.use_cache, "workers": request.settings.workers},
+        options={
+            "cache": request.use_cache,
+            "workers": request.settings.workers,
+            "cold": request.cold,
+            "containers": request.containers,
+        },
         pid=pid,
         pid_started=traces.identity(pid),
     )

@@ -34,6 +34,10 @@ class Options:
     run: str = ""
     """The run's id; one is made up when it is empty."""
     workers: int | None = None
+    cold: bool = False
+    """Start every task from scratch instead of from a warm process."""
+    containers: bool = False
+    """Run container tasks through Docker or Podman."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +97,8 @@ def start(file: Path, given: Mapping[str, str], settings: Settings, options: Opt
         loaded.base,
         loaded.code_paths,
         options.cache,
+        cold=options.cold,
+        containers=options.containers,
         pointer=_pointer(settings),
     )
     metadata = Metadata(settings.state / "state.db")
@@ -118,9 +124,11 @@ def resume(run: str, settings: Settings, *, workers: int | None = None) -> Itera
             Path(record.base),
             tuple(Path(path) for path in record.code_paths),
             bool(record.options.get("cache", True)),
-            {task.path: _done(task) for task in metadata.tasks(record.id) if Status(task.status).good},
-            _pointer(settings),
-            record.started,
+            cold=bool(record.options.get("cold")),
+            containers=bool(record.options.get("containers")),
+            finished={task.path: _done(task) for task in metadata.tasks(record.id) if Status(task.status).good},
+            pointer=_pointer(settings),
+            created=record.started,
         )
         pid = os.getpid()
         if not metadata.restart_run(record, pid=pid, pid_started=traces.identity(pid)):

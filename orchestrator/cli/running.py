@@ -43,6 +43,12 @@ def run(
     ] = None,
     no_cache: Annotated[bool, typer.Option("--no-cache", help="Run every task, whatever earlier runs made.")] = False,
     workers: options.Workers = None,
+    containers: Annotated[
+        bool, typer.Option("--containers", help="Run tasks in their images: Docker or Podman.")
+    ] = False,
+    cold: Annotated[
+        bool, typer.Option("--cold", help="Start every task from scratch, none from a warm process.")
+    ] = False,
     format: _View = None,
 ) -> None:
     """Run a pipeline and watch it.
@@ -54,7 +60,9 @@ def run(
 
     given = _given(arg or [])
     settings = options.read()
-    events = runs.start(file, given, settings, runs.Options(cache=not no_cache, workers=workers))
+    events = runs.start(
+        file, given, settings, runs.Options(cache=not no_cache, workers=workers, containers=containers, cold=cold)
+    )
     raise typer.Exit(_watch(events, format, settings))
 
 

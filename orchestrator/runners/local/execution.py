@@ -15,6 +15,7 @@ from orchestrator.runners.local.pool import Pool
 from orchestrator.runners.local.progress import Lines
 from orchestrator.runners.local.running import Running, backoff
 from orchestrator.runners.local.starting import Starter
+from orchestrator.runners.local.watch import Watch
 from orchestrator.runners.local.work import Done, Work
 from orchestrator.stores.artifacts import Artifact, ArtifactStore, Values, is_remote, local_path
 from orchestrator.stores.metadata import CacheEntry
@@ -30,6 +31,7 @@ class Execution:
         self,
         request: Request,
         cached: Callable[[str], CacheEntry | None],
+        watch: Watch,
         clock: Callable[[], float],
         names: Mapping[str, str],
         *,
@@ -47,7 +49,7 @@ class Execution:
         self.store = ArtifactStore(request.settings.state / "artifacts")
         self.environment = launch.environment(request.settings, request.code_paths, names, os.environ)
         self.pool = Pool(request.settings.workers, clock, tell)
-        self.starter = Starter()
+        self.starter = Starter(request, watch)
         self._cancelled = False
 
     def kill(self) -> None:

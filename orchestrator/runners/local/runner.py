@@ -42,6 +42,10 @@ class Request:
     code_paths: tuple[Path, ...] = ()
     """Folders in which the packages of components are found."""
     use_cache: bool = True
+    cold: bool = False
+    """Start every task from scratch instead of from a warm process."""
+    containers: bool = False
+    """Run container tasks through Docker or Podman."""
     finished: Mapping[str, Done] = field(default_factory=dict)
     """Tasks, by path, that a resumed run does not run again."""
     pointer: Callable[[str], str] = _nothing

@@ -37,7 +37,7 @@ class Schedule:
         self._todo: deque[Callable[[], None]] = deque()
         self._events: deque[Event] = deque()
         self.execution = Execution(
-            request, cached, clock, names, tell=self._events.append, end=self._end, reopen=self._open
+            request, cached, watch, clock, names, tell=self._events.append, end=self._end, reopen=self._open
         )
         self._cancelling = 0
 

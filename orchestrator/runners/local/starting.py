@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from orchestrator.runners.local import command, process
 from orchestrator.runners.local.launch import Launch
 from orchestrator.runners.local.process import Handle
+from orchestrator.runners.local.watch import Watch
+
+if TYPE_CHECKING:
+    from orchestrator.runners.local.runner import Request
 
 
 class Starter:
     """Starts the programs of one run; closed, it leaves nothing behind."""
+
+    def __init__(self, request: Request, watch: Watch) -> None:
+        self.request = request
+        self.watch = watch
 
     def start(self, launch: Launch) -> Handle:
         """Start a program. Raises RunError, OSError or ValueError when it cannot start."""

@@ -52,7 +52,7 @@ def run(record: RunRecord, status: str = "") -> dict[str, Any]:
 def task(record: TaskRecord) -> dict[str, Any]:
     """A task of a run."""
     data = dataclasses.asdict(record)
-    del data["run"], data["pid"]
+    del data["run"]
     took = record.finished - record.started if record.finished and record.started else None
     return {**data, "started": wording.iso(record.started), "finished": wording.iso(record.finished), "seconds": took}
 

@@ -37,6 +37,7 @@ _View = Annotated[
 
 def run(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A pipeline file, or one compiled to IR.")],
+    *,
     arg: Annotated[
         list[str] | None,
         typer.Option("--arg", "-a", metavar="NAME=VALUE", help="A parameter's value; may be given again."),

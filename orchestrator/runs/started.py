@@ -1,4 +1,4 @@
-"""Use cases of runs: start, resume and cancel one; every event is recorded before anybody sees it."""
+"""Start, resume and cancel a run; every event is recorded before anybody sees it."""
 
 from __future__ import annotations
 
@@ -8,21 +8,19 @@ import re
 import secrets
 import signal
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import orchestrator
 from orchestrator import ir, recording
-from orchestrator.errors import Location, OrchestratorError, PipelineError, Problem, RunError
-from orchestrator.ir.platform import PlatformSpec
-from orchestrator.ir.spec import PipelineSpec
+from orchestrator.errors import Location, PipelineError, Problem, RunError
 from orchestrator.runners import arguments, local
 from orchestrator.runners.events import Event, Status
 from orchestrator.runners.local import traces
+from orchestrator.runs.loaded import load
 from orchestrator.settings import Settings
-from orchestrator.stores.artifacts import ENDPOINT, NOTHING, Artifact, is_remote
+from orchestrator.stores.artifacts import NOTHING, is_remote
 from orchestrator.stores.metadata import LAST, Metadata, RunRecord, TaskRecord
 
 
@@ -38,46 +36,6 @@ class Options:
     """Start every task from scratch instead of from a warm process."""
     containers: bool = False
     """Run container tasks through Docker or Podman."""
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A real request to a deployed endpoint and what came back."""
-
-    endpoint: str
-    url: str
-    model: str
-    version: str
-    request: Mapping[str, Any]
-    response: Mapping[str, Any]
-    curl: str
-    """The command that repeats the request."""
-    stop: str
-    """The command that stops the endpoint."""
-
-
-@dataclass(frozen=True, slots=True)
-class Loaded:
-    """A pipeline ready to run, whatever file it came from."""
-
-    pipeline: PipelineSpec
-    platform: PlatformSpec
-    base: Path
-    code_paths: tuple[Path, ...]
-
-
-def load(file: Path, given: Collection[str] = ()) -> Loaded:
-    """A pipeline file of ours, or a compiled specification. Raises PipelineError."""
-    builtin = Path(orchestrator.__file__).resolve().parent.parent
-    if ir.recognises(file):
-        pipeline, platform = ir.read(file)
-        base = file.resolve().parent
-        return Loaded(pipeline, platform, base, (base, builtin))
-    from orchestrator.pipeline import load as front
-
-    compiled = front.pipeline(file, given=given)
-    paths = dict.fromkeys([*compiled.code, builtin])
-    return Loaded(compiled.spec, compiled.platform, compiled.base, tuple(paths))
 
 
 def start(file: Path, given: Mapping[str, str], settings: Settings, options: Options) -> Iterator[Event]:
@@ -156,71 +114,6 @@ def cancel(run: str, settings: Settings) -> str:
 def is_alive(record: RunRecord) -> bool:
     """Whether the process that runs it is there."""
     return record.status == Status.RUNNING and bool(record.pid) and traces.identity(record.pid) == record.pid_started
-
-
-def endpoints(run: str, settings: Settings) -> list[Artifact]:
-    """The endpoints a run deployed."""
-    with contextlib.closing(Metadata(settings.state / "state.db")) as metadata:
-        tasks = metadata.tasks(metadata.run(run).id)
-    made = (
-        artifact
-        for task in tasks
-        if Status(task.status).good
-        for row in task.outputs.artifacts.values()
-        for artifact in row
-    )
-    return [artifact for artifact in made if artifact.type == ENDPOINT]
-
-
-def answers(run: str, settings: Settings) -> list[Answer]:
-    """One real request to each endpoint a run deployed.
-
-    An endpoint that is declared no more, or whose server is gone, is served again: a deployment that came from the
-    cache promises a served model too. One that serves something newer by now is left as it is.
-    """
-    return [_answer(artifact.path, settings) for artifact in endpoints(run, settings)]
-
-
-def _answer(file: Path, settings: Settings) -> Answer:
-    from orchestrator.serving import declarations
-    from orchestrator.serving import local as serving
-
-    state = settings.state
-    made = declarations.load(file.read_text(encoding="utf-8"))
-    declared = declarations.read(state, made.name)
-    if declared is None:
-        _refuse_unapproved([f"models:/{each.model}/{each.version}" for each in made.variants], settings)
-        serving.declare(state, made)
-        declared = made
-    server = serving.ensure(state)
-    try:
-        serving.wait_ready(server.url, declared)
-    except OrchestratorError as error:
-        error.hint = error.hint or "`orc run --no-cache` trains, publishes and deploys anew"
-        raise
-    answer = serving.send_example(declared, server.url)
-    return Answer(
-        declared.name,
-        serving.address(server, declared.name),
-        declared.main.model,
-        declared.main.version,
-        answer.request,
-        answer.response,
-        answer.curl,
-        f"orc endpoints stop {declared.name}",
-    )
-
-
-def _refuse_unapproved(versions: Sequence[str], settings: Settings) -> None:
-    """What was approved when it was deployed may have been rejected since."""
-    from orchestrator import registry
-
-    found = registry.open(settings.tracking_uri, state=settings.state)
-    for reference in versions:
-        approval = found.version(reference).approval
-        if approval is not registry.Approval.APPROVED:
-            hint = "approve it with `orc models approve`, or train another model"
-            raise RunError(f"{reference} is {approval} by now, so it is not served again", hint=hint)
 
 
 def _located(name: str, value: Any) -> Any:

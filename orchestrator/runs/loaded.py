@@ -1,0 +1,36 @@
+"""A pipeline ready to run, from whichever kind of file."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+import orchestrator
+from orchestrator import ir
+from orchestrator.ir.platform import PlatformSpec
+from orchestrator.ir.spec import PipelineSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A pipeline ready to run, whatever file it came from."""
+
+    pipeline: PipelineSpec
+    platform: PlatformSpec
+    base: Path
+    code_paths: tuple[Path, ...]
+
+
+def load(file: Path, given: Collection[str] = ()) -> Loaded:
+    """A pipeline file of ours, or a compiled specification. Raises PipelineError."""
+    builtin = Path(orchestrator.__file__).resolve().parent.parent
+    if ir.recognises(file):
+        pipeline, platform = ir.read(file)
+        base = file.resolve().parent
+        return Loaded(pipeline, platform, base, (base, builtin))
+    from orchestrator.pipeline import load as front
+
+    compiled = front.pipeline(file, given=given)
+    paths = dict.fromkeys([*compiled.code, builtin])
+    return Loaded(compiled.spec, compiled.platform, compiled.base, tuple(paths))

@@ -28,6 +28,8 @@ class Settings:
     """How many tasks run at once on this machine."""
     tracking_uri: str
     """The MLflow registry; by default a SQLite file in the state folder."""
+    secrets: Path | None = None
+    """The file of secrets and config maps; None stands for `secrets.yaml` in the state folder, which need not exist."""
 
 
 def read(environment: Mapping[str, str], folder: Path) -> Settings:
@@ -37,11 +39,8 @@ def read(environment: Mapping[str, str], folder: Path) -> Settings:
     def value(name: str, default: str) -> str:
         return environment.get(f"ORC_{name.upper()}") or str(written.get(name, default))
 
-    state = Path(value("state", "")) if value("state", "") else _nearest(folder)
-    try:
-        state = (folder / state.expanduser()).resolve()
-    except (OSError, RuntimeError, ValueError) as error:
-        raise PipelineError([Problem(Location(f"${{ORC_STATE}} or {FILE}"), f"no usable path: {error}")]) from error
+    state = _path("state", Path(value("state", "")) if value("state", "") else _nearest(folder), folder)
+    secrets = value("secrets", "")
     default_uri = environment.get("MLFLOW_TRACKING_URI") or f"sqlite:///{state / 'mlflow.db'}"
     cores = os.cpu_count() or 1
     return Settings(
@@ -49,7 +48,16 @@ def read(environment: Mapping[str, str], folder: Path) -> Settings:
         # Tasks wait for disks and networks as often as they compute, so a small machine still gets four.
         workers=_number("workers", value("workers", str(max(4, cores))), 1, 1024),
         tracking_uri=value("tracking_uri", default_uri),
+        secrets=_path("secrets", Path(secrets), folder) if secrets else None,
     )
+
+
+def _path(name: str, given: Path, folder: Path) -> Path:
+    try:
+        return (folder / given.expanduser()).resolve()
+    except (OSError, RuntimeError, ValueError) as error:
+        place = Location(f"${{ORC_{name.upper()}}} or {FILE}")
+        raise PipelineError([Problem(place, f"no usable path: {error}")]) from error
 
 
 def _nearest(folder: Path) -> Path:
@@ -67,7 +75,7 @@ def _file(path: Path) -> dict[str, Any]:
         return {}
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise PipelineError([Problem(Location(str(path)), f"cannot be used: {error}")]) from error
-    known = ("state", "workers", "tracking_uri")
+    known = ("state", "workers", "tracking_uri", "secrets")
     unknown = [name for name in written if name not in known]
     if unknown:
         place = Location(str(path))

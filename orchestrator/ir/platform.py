@@ -142,6 +142,67 @@ class EmptyDirMount(Value):
     size_limit: str = ""
 
 
+class SharedMemory(Value):
+    """A larger shared memory; in KFP's schema, and read by no part of KFP."""
+
+    volume_name: str = ""
+    size: str = ""
+
+
+class PodAffinityTerm(Value):
+    """Pods to be placed beside, or apart from; in KFP's schema, and read by no part of KFP."""
+
+    match_pod_expressions: tuple[SelectorRequirement, ...] = ()
+    match_pod_labels: Mapping[str, str] = Field(default_factory=dict)
+    topology_key: str = ""
+    namespaces: tuple[str, ...] = ()
+    match_namespace_expressions: tuple[SelectorRequirement, ...] = ()
+    match_namespace_labels: Mapping[str, str] = Field(default_factory=dict)
+    weight: int | None = None
+    anti: bool | None = None
+
+
+class PodResourceClaim(Value):
+    """A device claimed through dynamic resource allocation."""
+
+    resource_claim_template_name: str = ""
+    resource_claim_json: TaskInputParameter | None = None
+
+
+class InitVariable(Value):
+    """An environment variable of an init container."""
+
+    name: str = ""
+    value: str = ""
+
+
+class InitMount(Value):
+    """A volume of the pod, as an init container sees it."""
+
+    volume_name: str = ""
+    mount_path: str = ""
+
+
+class InitResources(Value):
+    """Quantities by resource."""
+
+    requests: Mapping[str, str] = Field(default_factory=dict)
+    limits: Mapping[str, str] = Field(default_factory=dict)
+
+
+class InitContainer(Value):
+    """A container that ends before the task's begins; with restart policy "Always", one that runs beside it."""
+
+    name: str = ""
+    image: str = ""
+    command: tuple[str, ...] = ()
+    args: tuple[str, ...] = ()
+    env: tuple[InitVariable, ...] = ()
+    volume_mounts: tuple[InitMount, ...] = ()
+    restart_policy: str | None = None
+    resources: InitResources | None = None
+
+
 class SecurityContext(Value):
     """The user a container runs as."""
 
@@ -167,11 +228,12 @@ class KubernetesExecutor(Value):
     tolerations: tuple[Toleration, ...] = ()
     generic_ephemeral_volume: tuple[GenericEphemeralVolume, ...] = ()
     node_affinity: tuple[NodeAffinityTerm, ...] = ()
-    pod_affinity: tuple[Any, ...] = ()
-    enabled_shared_memory: Any = None
+    pod_affinity: tuple[PodAffinityTerm, ...] = ()
+    enabled_shared_memory: SharedMemory | None = None
     empty_dir_mounts: tuple[EmptyDirMount, ...] = ()
     security_context: SecurityContext | None = None
-    init_containers: tuple[Any, ...] = ()
+    init_containers: tuple[InitContainer, ...] = ()
+    pod_resource_claims: tuple[PodResourceClaim, ...] = ()
 
 
 class OrchestratorExecutor(Value):

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from orchestrator import ir
 from orchestrator.errors import OrchestratorError
 from orchestrator.runners import local
-from orchestrator.runners.events import Event, RunFinished, RunStarted, Status, TaskFinished, TaskStarted
+from orchestrator.runners.events import Event, RunFinished, RunStarted, Status, TaskFinished, TaskRetried, TaskStarted
 from orchestrator.runners.local import traces
 from orchestrator.stores.artifacts import NOTHING, Values
 from orchestrator.stores.metadata import Metadata, RunRecord, TaskRecord
@@ -53,6 +53,8 @@ def _record(metadata: Metadata, request: local.Request, event: Event, *, source:
             )
         case TaskFinished():
             metadata.finish_task(_task_of(request.run, event), remember=event.status is Status.SUCCEEDED)
+        case TaskRetried():
+            metadata.retry_task(request.run, event.task.path, attempt=event.attempt, reason=event.reason, at=event.at)
         case RunFinished():
             metadata.finish_run(
                 request.run, status=event.status, reason=event.reason, outputs=event.outputs, at=event.at
@@ -101,6 +103,8 @@ def _task_of(run: str, event: TaskFinished) -> TaskRecord:
         inputs=event.inputs,
         outputs=event.outputs,
         cache_key=event.cache_key,
+        key_parts=event.key_parts,
+        missed=event.missed,
         cached_from=event.cached_from,
         log=event.log,
         warnings=event.warnings,

@@ -6,7 +6,7 @@ A runner yields these; whatever shows, records or reacts listens to them.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -116,6 +116,10 @@ class TaskFinished:
     cache_key: str = ""
     cached_from: str = ""
     """`run/path` of the task whose outputs were taken."""
+    key_parts: Mapping[str, str] = field(default_factory=dict)
+    """What the cache key is the digest of."""
+    missed: str = ""
+    """Why outputs under that very key were not taken, if there were any."""
     log: str = ""
     component: str = ""
     warnings: tuple[str, ...] = ()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from orchestrator.stores.artifacts import Values
@@ -52,6 +52,21 @@ class TaskRecord:
     cached_from: str
     log: str
     warnings: tuple[str, ...]
+    key_parts: Mapping[str, str] = field(default_factory=dict)
+    """What the cache key is the digest of."""
+    missed: str = ""
+    """Why outputs under that very key were not taken, if there were any."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One attempt of a task that was tried again; the last one ended with the task."""
+
+    number: int
+    started: float | None
+    finished: float | None
+    reason: str
+    log: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,3 +77,4 @@ class CacheEntry:
     path: str
     outputs: Values
     created: float
+    key: str = ""

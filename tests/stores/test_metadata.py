@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -14,8 +16,9 @@ from pathlib import Path
 import pytest
 
 from orchestrator.errors import BackendError, NotFoundError, RunError
+from orchestrator.stores import schema
 from orchestrator.stores.artifacts import Artifact, Values
-from orchestrator.stores.metadata import Metadata, RunRecord, TaskRecord
+from orchestrator.stores.metadata import Attempt, Metadata, RunRecord, TaskRecord
 
 ROOT = Path(__file__).resolve().parents[2]
 RUN = RunRecord(
@@ -26,7 +29,7 @@ RUN = RunRecord(
 TASK = TaskRecord(
     run="r", path="a", name="a", component="c", status="SUCCEEDED", reason="", attempt=1, started=1.0, finished=2.0,
     inputs=Values({"x": 1}), outputs=Values({"y": "ü\x00"}, {"d": (Artifact("d", "t", "file:///x", "00", 3),)}),
-    cache_key="k", cached_from="", log="/log", warnings=("w",),
+    cache_key="k", cached_from="", log="/log", warnings=("w",), key_parts={"image": "i"}, missed="why",
 )  # fmt: skip
 
 
@@ -113,6 +116,79 @@ def test_a_database_of_another_version_is_refused(tmp_path, version, words):
     db.close()
     with pytest.raises(BackendError, match=words):
         Metadata(file)
+
+
+OLD = Path(__file__).with_name("state-version-1.db")
+
+
+def test_a_database_of_version_1_is_brought_to_this_one(tmp_path):
+    """The file was written by the version before: three runs, the second from the cache, the third failed."""
+    file = tmp_path / "state.db"
+    shutil.copyfile(OLD, file)
+    with contextlib.closing(Metadata(file)) as metadata:
+        failed, again, first = metadata.runs()
+        assert [run.status for run in (first, again, failed)] == ["SUCCEEDED", "SUCCEEDED", "FAILED"]
+        tasks = metadata.tasks(first.id)
+        assert [(task.name, task.status, dict(task.outputs.parameters)) for task in tasks] == [
+            ("one", "SUCCEEDED", {"sum": 3.0}),
+            ("two", "SUCCEEDED", {"sum": 4.0}),
+        ]
+        assert [dict(task.key_parts) for task in tasks] == [{}, {}]
+        assert [task.cached_from for task in metadata.tasks(again.id)] == [f"{first.id}/one", f"{first.id}/two"]
+        assert metadata.tasks(failed.id)[0].reason == "-1.0 is negative"
+        assert len(metadata.entries()) == 2
+        # A run that failed before can be gone on with.
+        metadata.start_task(failed.id, "one", name="one", inputs=TASK.inputs, log="/log", attempt=2, at=9.0)
+        metadata.finish_task(replace(TASK, run=failed.id, path="one", name="one", key_parts={"image": "a"}))
+        assert metadata.tasks(failed.id)[0].key_parts == {"image": "a"}
+    assert columns(file) == columns(new(tmp_path))
+    with contextlib.closing(Metadata(file)) as metadata:
+        assert len(metadata.runs()) == 3
+
+
+def test_a_migration_that_is_stopped_leaves_version_1(tmp_path, monkeypatch):
+    file = tmp_path / "state.db"
+    shutil.copyfile(OLD, file)
+    before = columns(file)
+    monkeypatch.setitem(schema._STEPS, 1, schema._STEPS[1] + "; INSERT INTO nowhere VALUES (1)")
+    with pytest.raises(BackendError, match="nowhere"):
+        Metadata(file)
+    assert columns(file) == before
+    monkeypatch.undo()
+    with contextlib.closing(Metadata(file)) as metadata:
+        assert len(metadata.runs()) == 3
+
+
+def new(folder):
+    file = folder / "new" / "state.db"
+    Metadata(file).close()
+    return file
+
+
+def columns(file):
+    with contextlib.closing(sqlite3.connect(file)) as db:
+        version = db.execute("PRAGMA user_version").fetchone()
+        names = [row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type='table' ORDER BY name")]
+        return version, {name: sorted(row[1:] for row in db.execute(f"PRAGMA table_info({name})")) for name in names}
+
+
+def test_every_attempt_is_remembered_where_there_were_several(metadata):
+    metadata.start_run(replace(RUN, id="r"), [("a", "a"), ("b", "b")])
+    for attempt in (1, 2, 3):
+        metadata.start_task("r", "a", name="a", inputs=Values(), log=f"/{attempt}", attempt=attempt, at=attempt * 10.0)
+        if attempt < 3:
+            metadata.retry_task("r", "a", attempt=attempt, reason=f"no {attempt}", at=attempt * 10.0 + 5)
+    metadata.retry_task("r", "group", attempt=1, reason="a nested pipeline is no task", at=1.0)
+    assert metadata.attempts("r") == {
+        "a": (
+            Attempt(1, 10.0, 15.0, "no 1", "/1"),
+            Attempt(2, 20.0, 25.0, "no 2", "/2"),
+            Attempt(3, 30.0, None, "", "/3"),
+        )
+    }
+    metadata.finish_run("r", status="FAILED", reason="", outputs=Values(), at=40.0)
+    assert metadata.restart_run(metadata.run("r"), pid=2, pid_started="8")
+    assert metadata.attempts("r") == {}
 
 
 def test_a_place_that_cannot_be_written_is_told(tmp_path):

@@ -5,42 +5,90 @@ from __future__ import annotations
 import ast
 import functools
 import itertools
+import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from orchestrator import __version__, digest, ir
 from orchestrator.errors import OrchestratorError
 from orchestrator.ir.spec import Component, Container, Executor, Task
-from orchestrator.stores.artifacts import Values
+from orchestrator.stores.artifacts import Artifact, Values
+from orchestrator.stores.records import CacheEntry
 
-_FORMAT = 1  # Raise it when the meaning of a key changes: old entries then miss.
+_FORMAT = 2  # Raise it when the meaning of a key changes: old entries then miss.
+_SMALL = 120  # Letters of a value that is kept as it is; of a longer one the digest does.
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A cache key and what it is the digest of: small values, or digests of large ones, by name."""
+
+    text: str = ""
+    """"" when the task must not be cached."""
+    parts: Mapping[str, str] = field(default_factory=dict)
 
 
 def key(
-    task: Task, component: Component, executor: Executor, given: Values, *, code: str, replaced: Mapping[str, Any]
-) -> str:
-    """The cache key of a task; "" when it must not be cached. `replaced` stands in for inputs that name the run."""
+    task: Task,
+    component: Component,
+    executor: Executor,
+    given: Values,
+    *,
+    code: Mapping[str, str],
+    replaced: Mapping[str, Any],
+) -> Key:
+    """The cache key of a task. `replaced` stands in for inputs that name the run; `code` are digests of files."""
     options = task.caching_options
     if options is None or not options.enable_cache or executor.container is None:
-        return ""
+        return Key()
     if options.cache_key:
-        return ir.digest({"format": _FORMAT, "component": task.component_ref.name, "key": options.cache_key})
-    artifacts = {
-        name: [[each.digest, each.type, dict(each.metadata)] for each in listed]
-        for name, listed in given.artifacts.items()
-    }
+        return of({"format": str(_FORMAT), "component": task.component_ref.name, "key": options.cache_key})
     parts = {
-        "format": _FORMAT,
-        "version": __version__,
-        "interface": [ir.to_data(component.input_definitions), ir.to_data(component.output_definitions)],
-        "container": _program(executor.container),
-        "code": code,
-        "parameters": {name: _canonical(value) for name, value in {**given.parameters, **replaced}.items()},
-        "artifacts": artifacts,
+        "format": str(_FORMAT),
+        "orc": __version__,
+        "inputs": ir.digest(component.input_definitions),
+        "outputs": ir.digest(component.output_definitions),
+        **_program(executor.container),
     }
-    return ir.digest(parts)
+    for name, content in code.items():
+        parts[f"file {name}"] = content
+    for name, value in {**given.parameters, **replaced}.items():
+        parts[f"parameter {name}"] = _small(_canonical(value))
+    for name, listed in given.artifacts.items():
+        parts[f"artifact {name}"] = " ".join([each.digest for each in listed])
+        parts[f"about {name}"] = _small([[each.type, dict(each.metadata)] for each in listed])
+    return of(parts)
+
+
+def of(parts: Mapping[str, str]) -> Key:
+    """The key of these parts: equal parts, equal keys, so that a miss can be told by the part that differs."""
+    return Key(ir.digest(dict(parts)), parts)
+
+
+def importer(uri: str, type: str, metadata: Mapping[str, Any]) -> Key:
+    """The key of what is imported; the content behind the URI is verified when the entry is used."""
+    return of({"uri": uri, "type": type, "metadata": _small(dict(metadata))})
+
+
+def refusal(entry: CacheEntry, ttl: float, now: float, intact: Callable[[Artifact], bool]) -> str:
+    """Why an entry under the right key is not used; "" when it is."""
+    for artifact in (each for listed in entry.outputs.artifacts.values() for each in listed):
+        if not intact(artifact):
+            return f"an artifact of run {entry.run} was changed or removed: {artifact.path}"
+    if ttl and now - entry.created > ttl:
+        return f"the entry of run {entry.run} was {_days(now - entry.created)} old, its time to live is {_days(ttl)}"
+    return ""
+
+
+def _days(seconds: float) -> str:
+    """A length of time as a pipeline file says it: the largest unit of which there is at least one."""
+    for unit, size in (("d", 86400), ("h", 3600), ("m", 60)):
+        if seconds >= size:
+            return f"{seconds / size:.1f}".removesuffix(".0") + unit
+    return f"{seconds:.1f}".removesuffix(".0") + "s"
 
 
 def pointed(given: Values, pointer: Callable[[str], str]) -> dict[str, Any]:
@@ -59,21 +107,31 @@ def seconds(duration: str) -> float:
     return float(duration.removesuffix("s")) if duration else 0.0
 
 
-def code_digest(container: Container, code_paths: Sequence[Path]) -> str:
-    """The digest of the files behind `python -m MODULE`, with the neighbours they import; "" for other commands."""
+def code(container: Container, code_paths: Sequence[Path]) -> dict[str, str]:
+    """The digests of the files behind `python -m MODULE`, and of the neighbours they import; of other commands none."""
     words = [*container.command, *container.args[:2]]
     for flag, module in itertools.pairwise(words):
         if flag == "-m":
             found = sorted(set(_files(module, tuple(code_paths))))
-            return digest.of_text("\n".join(f"{name} {_file_digest(path, _touched(path))}" for name, path in found))
-    return ""
+            # Half a digest tells files apart, and a thousand tasks may have dozens each.
+            return {name: _file_digest(path, _touched(path))[:32] for name, path in found}
+    return {}
 
 
-def _program(container: Container) -> dict[str, Any]:
+def _program(container: Container) -> dict[str, str]:
     """What of a container decides its outputs: not its size, which only decides how fast they come."""
     data = ir.to_data(container)
     data.pop("resources", None)
-    return data
+    data.pop("env", None)
+    parts = {"image": str(data.pop("image", "")), "command": _small(data)}
+    for each in container.env:
+        parts[f"variable {each.name}"] = _small(each.value)
+    return parts
+
+
+def _small(value: Any) -> str:
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return text if len(text) <= _SMALL else f"sha256:{digest.of_text(text)}"
 
 
 def _canonical(value: Any) -> Any:

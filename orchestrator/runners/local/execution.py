@@ -81,11 +81,11 @@ class Execution:
             elif executor.container is None:
                 raise RunError("its executor is neither a container nor an importer, and runs only on Vertex AI")
             else:
-                self._enqueue(work, executor, cache.code_digest(executor.container, self.request.code_paths))
+                self._enqueue(work, executor, cache.code(executor.container, self.request.code_paths))
         except OrchestratorError as error:
             self._finish(work, Status.FAILED, error.message)
 
-    def _enqueue(self, work: Work, executor: Executor, code: str) -> None:
+    def _enqueue(self, work: Work, executor: Executor, code: Mapping[str, str]) -> None:
         siblings = work.parent.children if work.parent else {}
         replaced = {
             name: siblings[source.task_final_status.producer_task].fingerprint()
@@ -93,7 +93,8 @@ class Execution:
             if source.task_final_status and source.task_final_status.producer_task in siblings
         }
         replaced |= cache.pointed(work.given, self.request.pointer)
-        work.cache_key = cache.key(work.task, work.component, executor, work.given, code=code, replaced=replaced)
+        found = cache.key(work.task, work.component, executor, work.given, code=code, replaced=replaced)
+        work.cache_key, work.key_parts = found.text, found.parts
         before = self.request.finished.get(work.id.path)
         if before and before.cache_key and before.cache_key == work.cache_key and self._reuse(work, before):
             return
@@ -108,11 +109,13 @@ class Execution:
         return True
 
     def _from_cache(self, work: Work) -> bool:
+        work.missed = "" if self.request.use_cache else "the cache was off: --no-cache"
         entry = self.cached(work.cache_key) if work.cache_key and self.request.use_cache else None
-        if entry is None or not all(map(self._intact, entry.outputs.artifacts.values())):
+        if entry is None:
             return False
         ttl = cache.seconds(self._platform(work)[1].cache_ttl)
-        if ttl and self.clock() - entry.created > ttl:
+        work.missed = cache.refusal(entry, ttl, self.clock(), self.store.intact)
+        if work.missed:
             return False
         work.outputs = entry.outputs
         self._finish(work, Status.SKIPPED, cached_from=f"{entry.run}/{entry.path}")
@@ -130,7 +133,8 @@ class Execution:
         except RuntimeError as error:
             raise RunError(f"{uri!r} is no usable path: {error}") from error
         title = importer.type_schema.schema_title
-        work.cache_key = ir.digest({"importer": located, "type": title, "metadata": dict(importer.metadata)})
+        found = cache.importer(located, title, importer.metadata)
+        work.cache_key, work.key_parts = found.text, found.parts
         # A remote object may have changed behind its name, so only local files are taken from before.
         if is_local and not importer.reimport and self._from_cache(work):
             return
@@ -237,6 +241,8 @@ class Execution:
                 inputs=work.given,
                 outputs=work.outputs or kept or Values(),
                 cache_key=work.cache_key,
+                key_parts=work.key_parts,
+                missed=work.missed,
                 cached_from=cached_from,
                 log=log,
                 component=work.component_name,

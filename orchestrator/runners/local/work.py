@@ -57,6 +57,9 @@ class Work:
     started: float = 0
     attempt: int = 0
     cache_key: str = ""
+    key_parts: Mapping[str, str] = field(default_factory=dict)
+    missed: str = ""
+    """Why an entry under that key was not used."""
     failure: tuple[TaskId, str] | None = None
     """The first task inside that failed, and why."""
 

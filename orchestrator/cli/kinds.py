@@ -13,6 +13,7 @@ import orchestrator
 from orchestrator import ir, source
 from orchestrator.cli import wording
 from orchestrator.errors import Location, OrchestratorError, PipelineError, Problem, did_you_mean
+from orchestrator.stores import secrets
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 # A component is a program; what only it knows, it is asked as one. The package never imports components.
@@ -38,6 +39,10 @@ def check(file: Path) -> str:
     if ir.recognises(file):
         pipeline, _ = ir.read(file)
         return f"compiled pipeline {pipeline.pipeline_info.name}"
+    if secrets.recognises(file):
+        held = secrets.load(file).holders
+        named = (f"{secrets.spoken(kind)} {name}" for kind, name in held)
+        return ", ".join(named) or "no secret and no config map"
     read = source.read(file)
     kind = read.data.get("kind") if isinstance(read.data, dict) else None
     if kind is None and isinstance(read.data, dict) and "implementation" in read.data:

@@ -31,6 +31,7 @@ Holder = tuple[str, str]
 _KINDS = ("Secret", "ConfigMap")
 _ENCODED = {("Secret", "data"), ("ConfigMap", "binaryData")}
 _FIELDS = {"Secret": ("data", "stringData"), "ConfigMap": ("data", "binaryData")}
+_MANIFEST = re.compile(r"apiVersion:\s*[\"']?v1[\"']?\s*$")
 _KEY = re.compile(r"[-._A-Za-z0-9]+")
 _SHORTEST = 4  # A shorter value is in too many words to be hidden in all of them.
 
@@ -70,8 +71,20 @@ def path(settings: Settings) -> Path:
 def read(settings: Settings) -> Secrets:
     """The secrets and config maps of this machine. Raises PipelineError for a file that cannot be used."""
     file = path(settings)
-    if settings.secrets is None and not file.exists():
-        return Secrets(file)
+    return Secrets(file) if settings.secrets is None and not file.exists() else load(file)
+
+
+def recognises(file: Path) -> bool:
+    """Whether a file is one of manifests: Kubernetes' first version of its API is named at the outermost level."""
+    try:
+        with file.open(encoding="utf-8-sig") as stream:
+            return any(_MANIFEST.match(line) for line in stream)
+    except (OSError, UnicodeDecodeError):
+        return False
+
+
+def load(file: Path) -> Secrets:
+    """The secrets and config maps of a file. Raises PipelineError."""
     try:
         text = file.read_text(encoding="utf-8-sig")
         is_open = bool(file.stat().st_mode & 0o077)

@@ -8,7 +8,7 @@ import shutil
 import stat
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -38,11 +38,18 @@ class Artifact:
     stamp: str = ""
     """Size, time and inode of every file when the digest was taken; equal stamps spare reading the content again."""
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    source: str = ""
+    """Where the content was fetched from; "" when it was made or lies here."""
 
     @property
     def path(self) -> Path:
         """The local path of a `file:` artifact."""
         return local_path(self.uri)
+
+    @property
+    def place(self) -> str:
+        """Where a program finds it: a path, or the URI of what lies elsewhere."""
+        return self.uri if is_remote(self.uri) else str(self.path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +81,13 @@ class ArtifactStore:
     def __init__(self, root: Path) -> None:
         self.root = root
 
-    def keep(self, path: Path, *, name: str, type: str, metadata: Mapping[str, Any] | None = None) -> Artifact:
-        """Move a finished output into the store. It appears whole or not at all; equal content is kept once."""
+    def keep(
+        self, path: Path, *, name: str, type: str, metadata: Mapping[str, Any] | None = None, file: str = ""
+    ) -> Artifact:
+        """Move a finished output into the store. It appears whole or not at all; equal content is kept once.
+
+        The file is named after the artifact, unless `file` gives it a name of its own: some formats go by their suffix.
+        """
         try:
             _own(path)
             content, bytes_ = digest.of(path), digest.size(path)
@@ -83,7 +95,8 @@ class ArtifactStore:
             raise BackendError("artifact store", f"cannot read {name!r}: {error.strerror or error}") from error
         suffix = _SUFFIX.get(type, "")
         # Half of the digest is name enough, and makes a path that fits a line; what is verified is the whole.
-        target = self.root / content[:2] / content[:32] / (name if name.endswith(suffix) else name + suffix)
+        called = file or (name if name.endswith(suffix) else name + suffix)
+        target = self.root / content[:2] / content[:32] / called
         _freeze(path)
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -100,7 +113,7 @@ class ArtifactStore:
         kept = dict(metadata or {})
         if is_remote(uri):
             try:
-                return self.keep(path, name=name, type=type, metadata={**kept, "source": shown})
+                return replace(self.keep(path, name=name, type=type, metadata=kept), source=shown)
             finally:
                 shutil.rmtree(path.parent, ignore_errors=True)
         try:

@@ -105,7 +105,8 @@ def test_a_remote_object_is_fetched_once_and_leaves_no_scraps(store, tmp_path):
     fsspec.filesystem("memory").pipe("/bucket/x.csv", b"remote")
     taken = store.adopt("memory://bucket/x.csv", type="system.Dataset", metadata={"a": 1})
     assert taken.path.read_text() == "remote"
-    assert taken.metadata == {"a": 1, "source": "memory://bucket/x.csv"}
+    assert taken.metadata == {"a": 1}
+    assert taken.source == "memory://bucket/x.csv"
     with pytest.raises(NotFoundError, match="memory://bucket/gone"):
         store.adopt("memory://bucket/gone", type="t")
     with pytest.raises(BackendError, match="nosuch"):

@@ -3,3 +3,4 @@
 from orchestrator.runners.local.runner import Request as Request
 from orchestrator.runners.local.runner import run as run
 from orchestrator.runners.local.work import Done as Done
+from orchestrator.runners.local.work import Earlier as Earlier

@@ -42,9 +42,10 @@ def key(
 ) -> Key:
     """The cache key of a task. `replaced` stands in for inputs that name the run; `code` are digests of files."""
     options = task.caching_options
-    if options is None or not options.enable_cache or executor.container is None:
+    if executor.container is None:
         return Key()
-    if options.cache_key:
+    enabled = options is not None and options.enable_cache
+    if options is not None and enabled and options.cache_key:
         return of({"format": str(_FORMAT), "component": task.component_ref.name, "key": options.cache_key})
     parts = {
         "format": str(_FORMAT),
@@ -60,7 +61,8 @@ def key(
     for name, listed in given.artifacts.items():
         parts[f"artifact {name}"] = " ".join([each.digest for each in listed])
         parts[f"about {name}"] = _small([[each.type, dict(each.metadata)] for each in listed])
-    return of(parts)
+    # A task that must not be cached is still known again by its parts, by a run that takes over from another.
+    return of(parts) if enabled else Key("", parts)
 
 
 def of(parts: Mapping[str, str]) -> Key:

@@ -70,6 +70,9 @@ class Execution:
     def execute(self, work: Work) -> None:
         """Give a task its outputs from before, or put it in line for a process."""
         work.started = self.clock()
+        if not self.request.selection.runs(work.id.path):
+            self._keep(work)
+            return
         before = self.request.finished.get(work.id.path)
         # What ends a run is told what became of it: its cache key, below, knows whether that is the same as before.
         if before and not work.ends and before.holds(work.given) and self._reuse(work, before):
@@ -98,7 +101,7 @@ class Execution:
         before = self.request.finished.get(work.id.path)
         if before and before.cache_key and before.cache_key == work.cache_key and self._reuse(work, before):
             return
-        if not self._from_cache(work):
+        if not self._from_earlier(work) and not self._from_cache(work):
             self.pool.add(work)
 
     def _reuse(self, work: Work, before: Done) -> bool:
@@ -108,9 +111,33 @@ class Execution:
         self.end(work, Status.SUCCEEDED, "")
         return True
 
+    def _keep(self, work: Work) -> None:
+        """A task that was not selected: what it gave in an earlier run stands for it, where that is needed."""
+        kept = self.request.selection.taken.get(work.id.path)
+        if kept is None:
+            self._finish(work, Status.NOT_TRIGGERED, "not selected")
+            return
+        work.given, work.cache_key, work.key_parts = kept.inputs, kept.cache_key, kept.key_parts
+        if not self._take(work, kept):
+            self._finish(work, Status.FAILED, f"what {kept.origin} gave was changed or removed")
+
+    def _from_earlier(self, work: Work) -> bool:
+        before = self.request.earlier.same(work.id.path, work.cache_key, work.key_parts)
+        return before is not None and self._take(work, before)
+
+    def _take(self, work: Work, before: Done) -> bool:
+        """What a task of another run gave stands for this one, if it is still there."""
+        if not all(map(self._intact, before.outputs.artifacts.values())):
+            return False
+        work.outputs = before.outputs
+        self._finish(work, Status.SKIPPED, cached_from=before.origin)
+        return True
+
     def _from_cache(self, work: Work) -> bool:
-        work.missed = "" if self.request.use_cache else "the cache was off: --no-cache"
-        entry = self.cached(work.cache_key) if work.cache_key and self.request.use_cache else None
+        chosen = self.request.selection.paths is not None
+        work.missed = "a task that is chosen runs anew" if chosen else ""
+        work.missed = work.missed if self.request.use_cache else "the cache was off: --no-cache"
+        entry = self.cached(work.cache_key) if work.cache_key and not work.missed else None
         if entry is None:
             return False
         ttl = cache.seconds(self._platform(work)[1].cache_ttl)
@@ -136,7 +163,7 @@ class Execution:
         found = cache.importer(located, title, importer.metadata)
         work.cache_key, work.key_parts = found.text, found.parts
         # A remote object may have changed behind its name, so only local files are taken from before.
-        if is_local and not importer.reimport and self._from_cache(work):
+        if is_local and not importer.reimport and (self._from_earlier(work) or self._from_cache(work)):
             return
         artifact = self.store.adopt(located, type=title, metadata=importer.metadata)
         work.outputs = Values(artifacts=dict.fromkeys(work.component.output_definitions.artifacts, (artifact,)))

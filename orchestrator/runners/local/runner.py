@@ -17,7 +17,8 @@ from orchestrator.runners import arguments
 from orchestrator.runners.events import Event, RunFinished, RunStarted, Status, Warned
 from orchestrator.runners.local import graph, placeholders, unhonoured, watch
 from orchestrator.runners.local.schedule import Schedule
-from orchestrator.runners.local.work import Done, Work
+from orchestrator.runners.local.selection import EVERYTHING, Selection
+from orchestrator.runners.local.work import Done, Earlier, Work
 from orchestrator.settings import Settings
 from orchestrator.stores.artifacts import DECISION, ArtifactStore, Values
 from orchestrator.stores.metadata import CacheEntry
@@ -48,6 +49,10 @@ class Request:
     """Run container tasks through Docker or Podman."""
     finished: Mapping[str, Done] = field(default_factory=dict)
     """Tasks, by path, that a resumed run does not run again."""
+    earlier: Earlier = field(default_factory=Earlier)
+    """What another run made, and this one takes over where it would make the same."""
+    selection: Selection = EVERYTHING
+    """Which tasks run."""
     pointer: Callable[[str], str] = _nothing
     """What a parameter that is a reference by alias, `penguins@champion`, points to now: a digest, or ""."""
     created: float | None = None

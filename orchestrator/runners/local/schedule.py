@@ -91,8 +91,13 @@ class Schedule:
 
     def _decide(self, work: Work) -> None:
         """The upstream tasks of a task have ended: let it begin, or say why it does not."""
+        selection = self.request.selection
+        if not selection.concerns(work.id.path):
+            self._leave(work)
+            return
         siblings = work.parent.children if work.parent else {}
         upstream = [siblings[name] for name in graph.upstream(work.task)]
+        upstream = [each for each in upstream if selection.concerns(each.id.path)]
         statuses = {each.called(self.request.pipeline): each.status for each in upstream}
         status, reason = graph.decide(work.task, statuses)
         always = work.runs_always
@@ -102,7 +107,8 @@ class Schedule:
             self._pass_over(work, status, reason)
             return
         try:
-            work.given = inputs.resolve(work.task, work.component, work.around(self.names, self.request.run))
+            task = selection.narrowed(work.id.path, work.task)
+            work.given = inputs.resolve(task, work.component, work.around(self.names, self.request.run))
             condition = work.task.trigger_policy.condition if work.task.trigger_policy else ""
             if condition and not inputs.conditional(condition, work.given):
                 self._pass_over(work, Status.NOT_TRIGGERED, "its condition is false")
@@ -116,6 +122,16 @@ class Schedule:
         except RunError as error:
             self._pass_over(work, Status.FAILED, error.message)
             return
+        self._begin(work)
+
+    def _leave(self, work: Work) -> None:
+        """A task that was not selected; of a group or a loop, what is inside may yet be taken from an earlier run."""
+        if work.is_loop:
+            count = self.request.selection.iterations.get(work.id.path)
+            if count is None:
+                self._pass_over(work, Status.NOT_TRIGGERED, "not selected")
+                return
+            work.items = [None] * count
         self._begin(work)
 
     def _stops(self, work: Work) -> bool:

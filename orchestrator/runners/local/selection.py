@@ -21,6 +21,8 @@ class Selection:
 
     paths: frozenset[str] | None = None
     """What runs; None means all of the pipeline."""
+    of: str = ""
+    """The earlier run."""
     taken: Mapping[str, Done] = field(default_factory=dict)
     """What tasks that do not run gave in an earlier run."""
     iterations: Mapping[str, int] = field(default_factory=dict)

@@ -34,7 +34,7 @@ class Recorded:
 
 
 @dataclass(frozen=True, slots=True)
-class Earlier:
+class Before:
     """An earlier run: its tasks, and whether it came to its own end, so that no iteration of a loop is wanting."""
 
     run: str
@@ -68,21 +68,24 @@ Output = tuple[str, str]  # "parameter" or "artifact", and its name.
 
 
 def select(
-    pipeline: PipelineSpec, paths: frozenset[str], earlier: Earlier, intact: Callable[[Artifact], bool]
+    pipeline: PipelineSpec, paths: frozenset[str], earlier: Before, intact: Callable[[Artifact], bool]
 ) -> tuple[Selection, tuple[Missing, ...]]:
     """A selection with all it needs of the earlier run, and what of that the run lacks."""
     if pipeline.root.dag is None:
         return Selection(paths), ()
     search = _Search(pipeline, Selection(paths), earlier, intact)
     search.open((), pipeline.root.dag)
-    return Selection(paths, search.taken, search.iterations, search.used), tuple(dict.fromkeys(search.missing))
+    selection = Selection(paths, earlier.run, search.taken, search.iterations, search.used)
+    return selection, tuple(dict.fromkeys(search.missing))
+        dict.fromkeys(search.missing)
+    )
 
 
 @dataclass(slots=True)
 class _Search:
     pipeline: PipelineSpec
     selection: Selection
-    earlier: Earlier
+    earlier: Before
     intact: Callable[[Artifact], bool]
     taken: dict[str, Done] = field(default_factory=dict)
     iterations: dict[str, int] = field(default_factory=dict)

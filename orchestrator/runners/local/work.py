@@ -22,10 +22,32 @@ class Done:
     inputs: Values
     outputs: Values
     cache_key: str
+    key_parts: Mapping[str, str] = field(default_factory=dict)
+    origin: str = ""
+    """`run/path` of the task that made the outputs."""
 
     def holds(self, given: Values) -> bool:
         """Whether it would be given the same now: a task before it may have come to something else this time."""
         return _told(self.inputs) == _told(given)
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """What finished well in an earlier run, and is taken over where it would be the same."""
+
+    run: str = ""
+    tasks: Mapping[str, Done] = field(default_factory=dict)
+    """By path."""
+
+    def same(self, path: str, key: str, parts: Mapping[str, str]) -> Done | None:
+        """The same task with the same definition, inputs and code; of cached ones, any task that is the same.
+
+        Two tasks that are not to be cached stay two, however much alike.
+        """
+        before = self.tasks.get(path)
+        if before and ((parts and before.key_parts == parts) or (key and before.cache_key == key)):
+            return before
+        return next((each for each in self.tasks.values() if key and each.cache_key == key), None)
 
 
 @dataclass(slots=True, eq=False)

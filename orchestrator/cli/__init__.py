@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.cli import complaint, endpoints, files, history, manual, models, running, screen
+from orchestrator.cli import cache, complaint, endpoints, files, history, manual, models, running, screen
 from orchestrator.errors import BackendError, OrchestratorError
 
 BUG = 70
@@ -49,6 +49,7 @@ _COMMANDS = {
 for _panel, _commands in _COMMANDS.items():
     for _command in _commands:
         app.command(cls=manual.Command, rich_help_panel=_panel)(_command)
+app.add_typer(cache.app, name="cache", rich_help_panel="Runs")
 app.add_typer(endpoints.app, name="endpoints", rich_help_panel="Serving")
 app.add_typer(models.app, name="models", rich_help_panel="Serving")
 

@@ -44,7 +44,8 @@ def _complete_run(incomplete: str) -> list[tuple[str, str]]:
     return []
 
 
-def _complete_task(context: typer.Context, incomplete: str) -> list[str]:
+def complete_task(context: typer.Context, incomplete: str) -> list[str]:
+    """The names of the tasks of the run that was typed before, or of the latest."""
     with contextlib.suppress(OrchestratorError, OSError):
         from orchestrator.cli import history
 
@@ -60,7 +61,7 @@ Run = Annotated[
     typer.Argument(metavar="RUN", help="A run: its id, the beginning of it, or `last`.", autocompletion=_complete_run),
 ]
 Task = Annotated[
-    str, typer.Argument(metavar="TASK", help="One task of it.", autocompletion=_complete_task, show_default=False)
+    str, typer.Argument(metavar="TASK", help="One task of it.", autocompletion=complete_task, show_default=False)
 ]
 Listing = Annotated[Format, typer.Option("--format", help="`json` is for machines.")]
 Workers = Annotated[

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,6 +62,21 @@ def tell(lines: Iterable[RenderableType]) -> None:
     wraps = sys.stdout.isatty()
     for line in lines:
         target.print(line, soft_wrap=not wraps or getattr(line, "no_wrap", False) is None)
+
+
+def hung(label: str, text: str) -> list[str]:
+    """A label and a sentence after it: in a terminal wrapped below where it began, in a pipe one line."""
+    if not sys.stdout.isatty():
+        return [label + text]
+    width = max(40, console().width)
+    return textwrap.wrap(
+        text,
+        width,
+        initial_indent=label,
+        subsequent_indent=" " * len(label),
+        break_on_hyphens=False,
+        break_long_words=False,
+    )
 
 
 def table(

@@ -17,9 +17,11 @@ from orchestrator.errors import RunError
 from orchestrator.ir.platform import KubernetesExecutor, OrchestratorExecutor, PlatformSpec
 from orchestrator.ir.spec import Component, Container
 from orchestrator.runners.local import placeholders, traces
+from orchestrator.runners.local.containers import limits
+from orchestrator.runners.local.containers.limits import Limits
 from orchestrator.runners.local.outputs import Places
 from orchestrator.settings import Settings
-from orchestrator.stores.artifacts import Artifact, Values
+from orchestrator.stores.artifacts import Artifact, Values, is_remote
 
 SILENT = {
     "DO_NOT_TRACK": "true",
@@ -33,6 +35,7 @@ SILENT = {
 _VARIABLE = re.compile(r"\$\(([A-Za-z_]\w*)\)")
 _NO_KUBERNETES = KubernetesExecutor()
 _NO_OWN = OrchestratorExecutor()
+_UNLIMITED = Limits()
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,13 @@ class Launch:
     """The working directory."""
     places: Places
     log: Path
+    command: tuple[str, ...] = ()
+    """Those of the words that take the place of the image's entry point; the others are arguments."""
+    inputs: tuple[str, ...] = ()
+    """The files and folders of this machine that it is given."""
+    limits: Limits = _UNLIMITED
+    kubernetes: KubernetesExecutor = _NO_KUBERNETES
+    """What the platform document says of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,13 +135,15 @@ def prepare(
     *,
     names: Mapping[str, str],
     env: Mapping[str, str],
+    kubernetes: KubernetesExecutor = _NO_KUBERNETES,
 ) -> Launch:
     """The launch of a container task as a process. Raises RunError when it cannot be one."""
     executor_input = _executor_input(component, given, at.places)
     paths = {f"inputs.{name}": str(listed[0].path) for name, listed in given.artifacts.items() if listed}
     paths |= {f"outputs.{name}": str(at.places.artifact(name)) for name in component.output_definitions.artifacts}
     context = placeholders.Context(executor_input, paths, names)
-    words = placeholders.command([*container.command, *container.args], context)
+    command = tuple(placeholders.command(container.command, context))
+    words = (*command, *placeholders.command(container.args, context))
     own = {each.name: placeholders.text(each.value, context) for each in container.env}
     path = names["pipeline_task_uuid"]
     mark = traces.mark(Path(env[traces.STATE]), env[traces.RUN], path)
@@ -139,7 +151,19 @@ def prepare(
     # Only what the component declares is KFP's to expand; `$(...)` in a variable of the user is the user's.
     declared = {name: _expanded(environment[name], environment) for name in own}
     environment |= declared
-    return Launch(container.image, tuple(words), declared, environment, at.work, at.places, at.log)
+    return Launch(
+        placeholders.text(container.image, context),
+        words,
+        declared,
+        environment,
+        at.work,
+        at.places,
+        at.log,
+        command,
+        tuple(str(each.path) for row in given.artifacts.values() for each in row if not is_remote(each.uri)),
+        limits.of(container.resources, context),
+        kubernetes,
+    )
 
 
 def environment(

@@ -5,6 +5,7 @@ The names are those of `pipeline_spec.proto` (schema version 2.1.0), in Python's
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -16,6 +17,8 @@ ParameterType = Literal[
 ]
 Strategy = Literal["ALL_UPSTREAM_TASKS_SUCCEEDED", "ALL_UPSTREAM_TASKS_COMPLETED"]
 COMPLETED: Strategy = "ALL_UPSTREAM_TASKS_COMPLETED"
+
+_TITLE = re.compile(r"^title: *['\"]?([\w.-]+)", re.MULTILINE)
 
 
 class Value(BaseModel):
@@ -31,6 +34,12 @@ class ArtifactType(Value):
     schema_uri: str = ""
     instance_schema: str = ""
     schema_version: str = ""
+
+    @property
+    def title(self) -> str:
+        """Its name, whichever way it is written: an inline schema is YAML with a title."""
+        inline = _TITLE.search(self.instance_schema)
+        return self.schema_title or (inline[1] if inline else "system.Artifact")
 
 
 class InputParameter(Value):

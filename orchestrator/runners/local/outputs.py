@@ -12,29 +12,12 @@ from typing import Any
 from orchestrator.errors import RunError
 from orchestrator.ir.spec import Component
 from orchestrator.runners.arguments import WORDS, cast, fits
-from orchestrator.stores.artifacts import Artifact, ArtifactStore, Values
+from orchestrator.runners.local import produced
+from orchestrator.runners.local.places import Places
+from orchestrator.runners.local.produced import Told
+from orchestrator.stores.artifacts import ArtifactStore, Values
 
 _PART = 1024 * 1024  # Bytes at the beginning and at the end of a log that are looked through for errors.
-
-
-@dataclass(frozen=True, slots=True)
-class Places:
-    """Where a program writes its outputs, all below one folder of its attempt."""
-
-    folder: Path
-
-    @property
-    def executor_output(self) -> Path:
-        """KFP's executor_output.json."""
-        return self.folder / "executor_output.json"
-
-    def parameter(self, name: str) -> Path:
-        """The file of an output parameter."""
-        return self.folder / "parameters" / name
-
-    def artifact(self, name: str) -> Path:
-        """The file or folder of an output artifact."""
-        return self.folder / "artifacts" / name
 
 
 def collect(component: Component, places: Places, store: ArtifactStore) -> Values:
@@ -45,7 +28,7 @@ def collect(component: Component, places: Places, store: ArtifactStore) -> Value
         name for name in definitions.parameters if name not in said.parameters and not places.parameter(name).is_file()
     ]
     missing += [
-        name for name in definitions.artifacts if not places.artifact(name).exists() and name not in said.metadata
+        name for name in definitions.artifacts if not places.artifact(name).exists() and name not in said.artifacts
     ]
     if missing:
         raise RunError(f"it wrote no output {', '.join(map(repr, missing))}")
@@ -54,7 +37,7 @@ def collect(component: Component, places: Places, store: ArtifactStore) -> Value
         for name, declared in definitions.parameters.items()
     }
     artifacts = {
-        name: (_artifact(name, declared.artifact_type.schema_title, said, places, store),)
+        name: produced.collect(name, declared, said.artifacts.get(name, ()), places, store)
         for name, declared in definitions.artifacts.items()
     }
     return Values(parameters, artifacts)
@@ -69,7 +52,7 @@ def salvaged(component: Component, places: Places, store: ArtifactStore) -> Valu
     definitions = component.output_definitions.artifacts
     return Values(
         artifacts={
-            name: (_artifact(name, declared.artifact_type.schema_title, said, places, store),)
+            name: produced.salvaged(name, declared, said.artifacts.get(name, ()), places, store)
             for name, declared in definitions.items()
             if places.artifact(name).exists()
         }
@@ -126,10 +109,10 @@ def _lines(log: Path) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class _Said:
-    """What a program says in executor_output.json: parameters, and metadata of artifacts."""
+    """What a program says in executor_output.json: values of parameters, and of artifacts where and what they are."""
 
     parameters: Mapping[str, Any]
-    metadata: Mapping[str, Mapping[str, Any]]
+    artifacts: Mapping[str, tuple[Told, ...]]
 
 
 def _said(places: Places) -> _Said:
@@ -146,16 +129,7 @@ def _said(places: Places) -> _Said:
             raise RunError("its executor_output.json is not a mapping")
     if not isinstance(parameters, dict) or not isinstance(artifacts, dict):
         raise RunError("parameterValues and artifacts in its executor_output.json are not mappings")
-    return _Said(parameters, {name: _metadata(name, listed) for name, listed in artifacts.items()})
-
-
-def _metadata(name: str, listed: Any) -> Mapping[str, Any]:
-    match listed:
-        case {"artifacts": []}:
-            return {}
-        case {"artifacts": [dict() as first, *_]} if isinstance(first.get("metadata") or {}, dict):
-            return first.get("metadata") or {}
-    raise RunError(f"the artifact {name!r} in its executor_output.json is not as KFP has it")
+    return _Said(parameters, {name: produced.told(name, listed) for name, listed in artifacts.items()})
 
 
 def _parameter(name: str, kind: str, said: _Said, places: Places) -> Any:
@@ -184,13 +158,3 @@ def _parsed(name: str, kind: str, text: str) -> Any:
         return json.loads(stripped)
     except (ValueError, RecursionError) as error:
         raise RunError(f"its output {name!r} is {stripped[:80]!r}, which is not {WORDS.get(kind, kind)}") from error
-
-
-def _artifact(name: str, title: str, said: _Said, places: Places, store: ArtifactStore) -> Artifact:
-    metadata = said.metadata.get(name, {})
-    path = places.artifact(name)
-    if not path.exists():
-        # An artifact of metadata alone, as KFP's Metrics are when nothing is written to their path.
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(metadata, sort_keys=True), encoding="utf-8")
-    return store.keep(path, name=name, type=title, metadata=metadata)

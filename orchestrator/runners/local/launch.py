@@ -19,7 +19,7 @@ from orchestrator.ir.spec import Component, Container
 from orchestrator.runners.local import placeholders, traces
 from orchestrator.runners.local.containers import limits
 from orchestrator.runners.local.containers.limits import Limits
-from orchestrator.runners.local.outputs import Places
+from orchestrator.runners.local.places import Places
 from orchestrator.settings import Settings
 from orchestrator.stores.artifacts import Artifact, Values, is_remote
 
@@ -32,7 +32,7 @@ SILENT = {
 }
 """No library in a task reports usage."""
 
-_VARIABLE = re.compile(r"\$\(([A-Za-z_]\w*)\)")
+_VARIABLE = re.compile(r"\$\$|\$\(([^()]+)\)")
 _NO_KUBERNETES = KubernetesExecutor()
 _NO_OWN = OrchestratorExecutor()
 _UNLIMITED = Limits()
@@ -87,7 +87,7 @@ class Spot:
     @property
     def places(self) -> Places:
         """Where the attempt writes its outputs."""
-        return Places(self.root / f"out{self.suffix}")
+        return Places(self.root / f"out{self.suffix}", self.work)
 
     def make(self, component: Component) -> None:
         """Make the folders, empty: what a killed attempt of the same number left is not an output."""
@@ -139,7 +139,7 @@ def prepare(
 ) -> Launch:
     """The launch of a container task as a process. Raises RunError when it cannot be one."""
     executor_input = _executor_input(component, given, at.places)
-    paths = {f"inputs.{name}": str(listed[0].path) for name, listed in given.artifacts.items() if listed}
+    paths = {f"inputs.{name}": listed[0].place for name, listed in given.artifacts.items() if listed}
     paths |= {f"outputs.{name}": str(at.places.artifact(name)) for name in component.output_definitions.artifacts}
     context = placeholders.Context(executor_input, paths, names)
     command = tuple(placeholders.command(container.command, context))
@@ -147,10 +147,12 @@ def prepare(
     own = {each.name: placeholders.text(each.value, context) for each in container.env}
     path = names["pipeline_task_uuid"]
     mark = traces.mark(Path(env[traces.STATE]), env[traces.RUN], path)
-    environment = {**env, **own, "TMPDIR": str(at.work / "tmp"), traces.TASK: path, traces.MARK: mark}
+    environment = {**env, "TMPDIR": str(at.work / "tmp")}
     # Only what the component declares is KFP's to expand; `$(...)` in a variable of the user is the user's.
-    declared = {name: _expanded(environment[name], environment) for name in own}
-    environment |= declared
+    for name, value in own.items():
+        environment[name] = _expanded(value, environment)
+    environment |= {traces.TASK: path, traces.MARK: mark}
+    declared = {name: environment[name] for name in own}
     return Launch(
         placeholders.text(container.image, context),
         words,
@@ -217,9 +219,9 @@ def _executor_input(component: Component, given: Values, places: Places) -> dict
                     "artifacts": [
                         {
                             "name": name,
-                            "type": {"schemaTitle": declared.artifact_type.schema_title},
+                            "type": {"schemaTitle": declared.artifact_type.title},
                             "uri": str(places.artifact(name)),
-                            "metadata": {},
+                            "metadata": dict(declared.metadata),
                         }
                     ]
                 }
@@ -234,10 +236,13 @@ def _runtime(artifact: Artifact) -> dict[str, Any]:
     return {
         "name": artifact.name,
         "type": {"schemaTitle": artifact.type},
-        "uri": str(artifact.path),
+        "uri": artifact.place,
         "metadata": dict(artifact.metadata),
     }
 
 
-def _expanded(value: str, environment: Mapping[str, str]) -> str:
-    return _VARIABLE.sub(lambda match: environment.get(match[1], match[0]), value) if "$(" in value else value
+def _expanded(value: str, before: Mapping[str, str]) -> str:
+    """`$(NAME)` as Kubernetes has it: a variable declared before, or left as it is; `$$` stands for `$`."""
+    if "$" not in value:
+        return value
+    return _VARIABLE.sub(lambda match: before.get(match[1], match[0]) if match[1] else "$", value)

@@ -77,8 +77,6 @@ def select(
     search.open((), pipeline.root.dag)
     selection = Selection(paths, earlier.run, search.taken, search.iterations, search.used)
     return selection, tuple(dict.fromkeys(search.missing))
-        dict.fromkeys(search.missing)
-    )
 
 
 @dataclass(slots=True)

@@ -15,6 +15,7 @@ from typing import Any
 from orchestrator.errors import Location, PipelineError, Problem, did_you_mean
 
 STATE = ".orc"
+SUCCEEDED, COMPLETE = "SUCCEEDED", "COMPLETE"
 FILE = "orc.toml"
 
 
@@ -28,6 +29,10 @@ class Settings:
     """How many tasks run at once on this machine."""
     tracking_uri: str
     """The MLflow registry; by default a SQLite file in the state folder."""
+    final_status: str = SUCCEEDED
+    """What an exit task is told of a group that succeeded: SUCCEEDED, or COMPLETE as by KFP's server on a cluster."""
+    environments: Path = Path("environments")
+    """Where the environments of programs are kept, absolute; by default shared by all projects of a user."""
     secrets: Path | None = None
     """The file of secrets and config maps; None stands for `secrets.yaml` in the state folder, which need not exist."""
 
@@ -48,6 +53,7 @@ def read(environment: Mapping[str, str], folder: Path) -> Settings:
         # Tasks wait for disks and networks as often as they compute, so a small machine still gets four.
         workers=_number("workers", value("workers", str(max(4, cores))), 1, 1024),
         tracking_uri=value("tracking_uri", default_uri),
+        environments=_environments(value("environments", ""), environment, folder, state),
         secrets=_path("secrets", Path(secrets), folder) if secrets else None,
     )
 
@@ -58,6 +64,20 @@ def _path(name: str, given: Path, folder: Path) -> Path:
     except (OSError, RuntimeError, ValueError) as error:
         place = Location(f"${{ORC_{name.upper()}}} or {FILE}")
         raise PipelineError([Problem(place, f"no usable path: {error}")]) from error
+
+
+def _environments(written: str, environment: Mapping[str, str], folder: Path, state: Path) -> Path:
+    """The folder of environments: as written, else the user's cache, or the state folder where that is read-only."""
+    if written:
+        return _path("environments", Path(written), folder)
+    try:
+        cache = Path(environment.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    except RuntimeError:  # Nobody's home.
+        return state / "environments"
+    shared = cache / "orchestrator" / "environments"
+    above = next(each for each in (shared, *shared.parents) if each.exists())
+    usable = shared.is_absolute() and above.is_dir() and os.access(above, os.W_OK | os.X_OK)
+    return shared if usable else state / "environments"
 
 
 def _nearest(folder: Path) -> Path:
@@ -75,7 +95,7 @@ def _file(path: Path) -> dict[str, Any]:
         return {}
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise PipelineError([Problem(Location(str(path)), f"cannot be used: {error}")]) from error
-    known = ("state", "workers", "tracking_uri", "secrets")
+    known = ("state", "workers", "tracking_uri", "secrets", "environments")
     unknown = [name for name in written if name not in known]
     if unknown:
         place = Location(str(path))

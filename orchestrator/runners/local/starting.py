@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from orchestrator.runners.local import command, process
@@ -22,7 +23,9 @@ class Starter:
 
     def start(self, launch: Launch) -> Handle:
         """Start a program. Raises RunError, OSError or ValueError when it cannot start."""
-        return process.start(command.read(launch).argv, launch)
+        chosen = command.read(launch, self.request.settings.environments)
+        chosen.write()
+        return process.start(chosen.argv, replace(launch, environment=chosen.environment))
 
     def close(self) -> None:
         """End what was started only to start others."""

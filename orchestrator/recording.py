@@ -6,6 +6,7 @@ import contextlib
 import os
 import time
 from collections.abc import Iterator
+from typing import Any
 
 from orchestrator import ir
 from orchestrator.errors import OrchestratorError
@@ -83,10 +84,18 @@ def _record_of(request: local.Request, event: RunStarted, source: str) -> RunRec
             "workers": request.settings.workers,
             "cold": request.cold,
             "containers": request.containers,
+            "earlier": request.earlier.run,
+            **_selected(request),
         },
         pid=pid,
         pid_started=traces.identity(pid),
     )
+
+
+def _selected(request: local.Request) -> dict[str, Any]:
+    """Which tasks run and whose outputs stand for the others, so that a run can go on as it was begun."""
+    selection = request.selection
+    return {"selected": sorted(selection.paths), "of": selection.of} if selection.paths is not None else {}
 
 
 def _task_of(run: str, event: TaskFinished) -> TaskRecord:

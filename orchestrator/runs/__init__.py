@@ -1,5 +1,6 @@
 """Use cases of runs: start, resume and cancel one, and ask what it deployed."""
 
+from orchestrator.runs.again import Wish as Wish
 from orchestrator.runs.deployed import Answer as Answer
 from orchestrator.runs.deployed import answers as answers
 from orchestrator.runs.deployed import endpoints as endpoints

@@ -9,7 +9,7 @@ import secrets
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +18,12 @@ from orchestrator.errors import Location, PipelineError, Problem, RunError
 from orchestrator.runners import arguments, local
 from orchestrator.runners.events import Event, Status
 from orchestrator.runners.local import traces
+from orchestrator.runs import again
+from orchestrator.runs.again import Wish
 from orchestrator.runs.loaded import load
 from orchestrator.settings import Settings
 from orchestrator.stores.artifacts import NOTHING, is_remote
-from orchestrator.stores.metadata import LAST, Metadata, RunRecord, TaskRecord
+from orchestrator.stores.metadata import LAST, Metadata, RunRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,8 @@ class Options:
     """Start every task from scratch instead of from a warm process."""
     containers: bool = False
     """Run container tasks through Docker or Podman."""
+    wish: Wish = field(default_factory=Wish)
+    """What to take over from an earlier run, and which tasks to run."""
 
 
 def start(file: Path, given: Mapping[str, str], settings: Settings, options: Options) -> Iterator[Event]:
@@ -45,22 +49,28 @@ def start(file: Path, given: Mapping[str, str], settings: Settings, options: Opt
     artifacts = loaded.pipeline.root.input_definitions.artifacts
     for name in (arguments.uris(loaded.pipeline) | set(artifacts)) & set(values):
         values[name] = _located(name, values[name])
-    complete = arguments.complete(loaded.pipeline, values)
-    request = local.Request(
-        _named(options.run, loaded.pipeline.pipeline_info.name),
-        loaded.pipeline,
-        loaded.platform,
-        complete,
-        _with_workers(settings, options.workers),
-        loaded.base,
-        loaded.code_paths,
-        options.cache,
-        cold=options.cold,
-        containers=options.containers,
-        pointer=_pointer(settings),
-    )
-    metadata = Metadata(settings.state / "state.db")
-    return recording.recorded(metadata, request, source=str(file), resumed=False)
+    if options.wish == Wish():
+        arguments.complete(loaded.pipeline, values)  # Before anything is opened, which makes a folder.
+    with contextlib.ExitStack() as stack:
+        metadata = stack.enter_context(contextlib.closing(Metadata(settings.state / "state.db")))
+        basis = again.basis(metadata, loaded.pipeline, options.wish, settings.state)
+        request = local.Request(
+            _named(options.run, loaded.pipeline.pipeline_info.name),
+            loaded.pipeline,
+            loaded.platform,
+            arguments.complete(loaded.pipeline, {**basis.arguments, **values}),
+            _with_workers(settings, options.workers),
+            loaded.base,
+            loaded.code_paths,
+            options.cache,
+            cold=options.cold,
+            containers=options.containers,
+            earlier=basis.earlier,
+            selection=basis.selection,
+            pointer=_pointer(settings),
+        )
+        stack.pop_all()
+        return recording.recorded(metadata, request, source=str(file), resumed=False)
 
 
 def resume(run: str, settings: Settings, *, workers: int | None = None) -> Iterator[Event]:
@@ -71,8 +81,10 @@ def resume(run: str, settings: Settings, *, workers: int | None = None) -> Itera
         if is_alive(record):
             raise RunError(f"the run {record.id} is still going on (process {record.pid})", run=record.id)
         if record.status in (Status.SUCCEEDED, Status.REJECTED):
-            raise RunError(f"the run {record.id} is complete: {record.status.lower()}", run=record.id)
+            hint = f"`orc run FILE --resume {record.id}` starts a new run that takes over what is the same"
+            raise RunError(f"the run {record.id} is complete: {record.status.lower()}", run=record.id, hint=hint)
         pipeline, platform = ir.load(record.ir, record.source)
+        basis = again.recorded(metadata, record, pipeline, settings.state)
         request = local.Request(
             record.id,
             pipeline,
@@ -84,7 +96,9 @@ def resume(run: str, settings: Settings, *, workers: int | None = None) -> Itera
             bool(record.options.get("cache", True)),
             cold=bool(record.options.get("cold")),
             containers=bool(record.options.get("containers")),
-            finished={task.path: _done(task) for task in metadata.tasks(record.id) if Status(task.status).good},
+            finished={task.path: again.done(task) for task in metadata.tasks(record.id) if Status(task.status).good},
+            earlier=basis.earlier,
+            selection=basis.selection,
             pointer=_pointer(settings),
             created=record.started,
         )
@@ -149,10 +163,6 @@ def _named(given: str, pipeline: str) -> str:
     if given != LAST and re.fullmatch(r"\w[\w .-]{0,99}", given):
         return given
     raise RunError(f"{given!r} cannot be the name of a run", hint="letters, digits, '-', '_', '.' and spaces")
-
-
-def _done(task: TaskRecord) -> local.Done:
-    return local.Done(task.inputs, task.outputs, task.cache_key)
 
 
 def _with_workers(settings: Settings, workers: int | None) -> Settings:

@@ -39,6 +39,15 @@ _UNLIMITED = Limits()
 
 
 @dataclass(frozen=True, slots=True)
+class Mount:
+    """A folder of this machine, and the path at which a container finds it."""
+
+    source: Path
+    target: str
+    read_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Launch:
     """Everything a program needs to start, whether as a process or in a container."""
 
@@ -60,6 +69,8 @@ class Launch:
     limits: Limits = _UNLIMITED
     kubernetes: KubernetesExecutor = _NO_KUBERNETES
     """What the platform document says of it."""
+    mounts: tuple[Mount, ...] = ()
+    """What a container finds where; a process is told by its words."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -12,7 +13,26 @@ from orchestrator.cli import screen
 
 
 class Command(TyperCommand):
-    """A command: arguments are shown as they are written in a usage line."""
+    """A command: arguments are shown as they are written in a usage line.
+
+    An option whose metavar stands in brackets, `--resume [RUN]`, may come without a value, and then means `last`.
+    """
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Fill in the values that were left out, which typer knows no words for."""
+        bare = {
+            name
+            for each in self.get_params(ctx)
+            if str(each.metavar or "").startswith("[") and each.param_type_name == "option"
+            for name in each.opts
+        }
+        filled: list[str] = []
+        for place, word in enumerate(args):
+            filled.append(word)
+            following = args[place + 1 : place + 2]
+            if word in bare and (not following or following[0].startswith("-") or Path(following[0]).is_file()):
+                filled.append("last")
+        return super().parse_args(ctx, filled)
 
     def format_usage(self, ctx: Any, formatter: Any) -> None:
         """Write the usage line."""

@@ -31,7 +31,8 @@ def read() -> Settings:
     return settings.read(os.environ, folder)
 
 
-def _complete_run(incomplete: str) -> list[tuple[str, str]]:
+def complete_run(incomplete: str) -> list[tuple[str, str]]:
+    """What a shell offers where a run is named."""
     # Completion must never print: whatever is wrong, there is nothing to offer.
     with contextlib.suppress(OrchestratorError, OSError):
         from orchestrator.cli import history, wording
@@ -58,7 +59,7 @@ def complete_task(context: typer.Context, incomplete: str) -> list[str]:
 
 Run = Annotated[
     str,
-    typer.Argument(metavar="RUN", help="A run: its id, the beginning of it, or `last`.", autocompletion=_complete_run),
+    typer.Argument(metavar="RUN", help="A run: its id, the beginning of it, or `last`.", autocompletion=complete_run),
 ]
 Task = Annotated[
     str, typer.Argument(metavar="TASK", help="One task of it.", autocompletion=complete_task, show_default=False)

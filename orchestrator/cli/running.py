@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from orchestrator.cli.state import RunState
     from orchestrator.runners.events import Event
+    from orchestrator.runs import Wish
     from orchestrator.settings import Settings
 
 
@@ -50,6 +51,32 @@ def run(
     cold: Annotated[
         bool, typer.Option("--cold", help="Start every task from scratch, none from a warm process.")
     ] = False,
+    again: Annotated[
+        str,
+        typer.Option(
+            "--resume",
+            metavar="[RUN]",
+            help="A new run that takes over what finished well in RUN, or in the last, and would be the same.",
+            autocompletion=options.complete_run,
+            show_default=False,
+        ),
+    ] = "",
+    only: Annotated[
+        list[str] | None, typer.Option("--only", metavar="TASK,...", help="Run these tasks, whatever is cached.")
+    ] = None,
+    since: Annotated[
+        list[str] | None, typer.Option("--from", metavar="TASK,...", help="Run these and all that come after them.")
+    ] = None,
+    of: Annotated[
+        str,
+        typer.Option(
+            "--of",
+            metavar="RUN",
+            help="Where --only and --from take inputs from. Default: the last run that has them.",
+            autocompletion=options.complete_run,
+            show_default=False,
+        ),
+    ] = "",
     format: _View = None,
 ) -> None:
     """Run a pipeline and watch it.
@@ -60,10 +87,10 @@ def run(
     from orchestrator import runs
 
     given = _given(arg or [])
+    wish = _wish(again, _names(only or []), _names(since or []), of)
     settings = options.read()
-    events = runs.start(
-        file, given, settings, runs.Options(cache=not no_cache, workers=workers, containers=containers, cold=cold)
-    )
+    chosen = runs.Options(cache=not no_cache, workers=workers, containers=containers, cold=cold, wish=wish)
+    events = runs.start(file, given, settings, chosen)
     raise typer.Exit(_watch(events, format, settings))
 
 
@@ -87,6 +114,22 @@ def cancel(run: options.Run = "last") -> None:
     settings = options.read()
     with history.needed(settings.state, run):
         typer.echo(runs.cancel(run, settings))
+
+
+def _wish(again: str, only: tuple[str, ...], since: tuple[str, ...], of: str) -> Wish:
+    from orchestrator import runs
+
+    asked = [name for name, value in (("--resume", again), ("--only", only), ("--from", since)) if value]
+    if len(asked) > 1:
+        raise OrchestratorError(f"{asked[0]} and {asked[1]} do not go together", hint="choose one of them")
+    if of and not only and not since:
+        raise OrchestratorError("--of says where --only and --from take inputs from", hint="or was it --resume?")
+    return runs.Wish(again, only, since, of)
+
+
+def _names(listed: list[str]) -> tuple[str, ...]:
+    """`--only a,b --only c` names a, b and c."""
+    return tuple(name.strip() for each in listed for name in each.split(",") if name.strip())
 
 
 def _given(pairs: list[str]) -> dict[str, str]:

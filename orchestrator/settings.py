@@ -15,8 +15,9 @@ from typing import Any
 from orchestrator.errors import Location, PipelineError, Problem, did_you_mean
 
 STATE = ".orc"
-SUCCEEDED, COMPLETE = "SUCCEEDED", "COMPLETE"
 FILE = "orc.toml"
+COMPLETE = "COMPLETE"
+FINAL_STATUS = ("SUCCEEDED", COMPLETE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,7 @@ class Settings:
     """How many tasks run at once on this machine."""
     tracking_uri: str
     """The MLflow registry; by default a SQLite file in the state folder."""
-    final_status: str = SUCCEEDED
+    final_status: str = FINAL_STATUS[0]
     """What an exit task is told of a group that succeeded: SUCCEEDED, or COMPLETE as by KFP's server on a cluster."""
     environments: Path = Path("environments")
     """Where the environments of programs are kept, absolute; by default shared by all projects of a user."""
@@ -53,6 +54,7 @@ def read(environment: Mapping[str, str], folder: Path) -> Settings:
         # Tasks wait for disks and networks as often as they compute, so a small machine still gets four.
         workers=_number("workers", value("workers", str(max(4, cores))), 1, 1024),
         tracking_uri=value("tracking_uri", default_uri),
+        final_status=_one_of("final_status", value("final_status", FINAL_STATUS[0]), FINAL_STATUS),
         environments=_environments(value("environments", ""), environment, folder, state),
         secrets=_path("secrets", Path(secrets), folder) if secrets else None,
     )
@@ -95,7 +97,7 @@ def _file(path: Path) -> dict[str, Any]:
         return {}
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise PipelineError([Problem(Location(str(path)), f"cannot be used: {error}")]) from error
-    known = ("state", "workers", "tracking_uri", "secrets", "environments")
+    known = ("state", "workers", "tracking_uri", "secrets", "environments", "final_status")
     unknown = [name for name in written if name not in known]
     if unknown:
         place = Location(str(path))
@@ -108,3 +110,11 @@ def _number(name: str, text: str, low: int, high: int) -> int:
         return int(text)
     message = f"setting {name!r}: expected a whole number from {low} to {high}, not {text!r}"
     raise PipelineError([Problem(Location(f"${{ORC_{name.upper()}}} or {FILE}"), message)])
+
+
+def _one_of(name: str, text: str, choices: tuple[str, ...]) -> str:
+    if text in choices:
+        return text
+    message = f"setting {name!r}: expected {' or '.join(choices)}, not {text!r}"
+    hint = did_you_mean(text, choices)
+    raise PipelineError([Problem(Location(f"${{ORC_{name.upper()}}} or {FILE}"), message, hint)])

@@ -169,7 +169,7 @@ def _item(holder: Any, key: Any) -> Any:
     if isinstance(holder, list) and isinstance(key, (int, float)) and float(key).is_integer():
         if 0 <= key < len(holder):
             return holder[int(key)]
-    elif isinstance(holder, Mapping) and isinstance(key, str) and key in holder:
+    elif isinstance(holder, Mapping) and isinstance(key, str | int) and not isinstance(key, bool) and key in holder:
         return holder[key]
     known = ", ".join(map(str, list(holder)[:8])) if isinstance(holder, Mapping) else _told(holder)
     raise CelError(f"asks for {key!r}, which is not there (there is: {known or 'nothing'})")

@@ -9,6 +9,7 @@ cannot write, and `case.yaml` with one document per run, all in one state folder
     tasks: {double: SUCCEEDED}    every task, and what it came to
     attempts: {double: 2}         how often a task was started, where that is not once or never
     inputs: {double: {a: 1}}      parameters a task was given, types included
+    gave: {double: {out: 2}}      output parameters of a task, types included
     reasons: {double: broken}     a part of why a task ended as it did
     reason: broken                a part of why the run did
     error: there is no            instead of all the above: why it is refused before it starts
@@ -21,6 +22,7 @@ cannot write, and `case.yaml` with one document per run, all in one state folder
 
 from __future__ import annotations
 
+import difflib
 import json
 import os
 import shutil
@@ -41,7 +43,7 @@ from orchestrator.stores.artifacts import Values
 CORPUS = Path(__file__).parent.parent / "corpus_kfp"
 CASES = sorted(path.parent for path in CORPUS.glob("*/case.yaml"))
 KEYS = {
-    *("arguments", "state", "outputs", "tasks", "attempts", "inputs", "reasons", "reason", "error", "at_once"),
+    *("arguments", "state", "outputs", "tasks", "attempts", "inputs", "gave", "reasons", "reason", "error", "at_once"),
     *("warned", "cache", "environment", "kfp_local"),
 }
 
@@ -121,7 +123,9 @@ def test_runs_as_kfp_would(case: Path, compiled: Path, tmp_path: Path) -> None:
             assert expected["error"] in str(refused.value)
             continue
         came = outcome(list(runs.start(file, given, found, options)), expected)
-        assert shown(came) == shown({name: value for name, value in expected.items() if name in came})
+        wanted = shown({name: value for name, value in expected.items() if name in came})
+        differing = difflib.unified_diff(wanted, shown(came), "case.yaml", f"run {number}", lineterm="", n=1)
+        assert not (told := "\n".join(differing)), told
 
 
 def test_kfp_local_agrees(tmp_path: Path) -> None:
@@ -169,19 +173,27 @@ def outcome(events: list[Event], expected: Mapping[str, Any]) -> dict[str, Any]:
         "reasons": {
             name: part(text, tasks[name].reason) for name, text in expected.get("reasons", {}).items() if name in tasks
         },
-        "inputs": {
-            name: {key: tasks[name].inputs.parameters.get(key) for key in given}
-            for name, given in expected.get("inputs", {}).items()
-            if name in tasks
-        },
+        "inputs": some(expected.get("inputs", {}), {name: event.inputs for name, event in tasks.items()}),
+        "gave": some(expected.get("gave", {}), {name: event.outputs for name, event in tasks.items()}),
     }
     always = {"state", "outputs", "tasks", "attempts"}
     wanted = {"outputs": {}, "attempts": {}, **expected}
-    return {name: value for name, value in came.items() if name in expected or (name in always and value != wanted[name])}
+    return {
+        name: value for name, value in came.items() if name in expected or (name in always and value != wanted[name])
+    }
 
 
 def part(expected: str, text: str) -> str:
     return expected if expected in text else text
+
+
+def some(expected: Mapping[str, Mapping[str, Any]], values: Mapping[str, Values]) -> dict[str, dict[str, Any]]:
+    """Of the parameters of tasks those that are asked about."""
+    return {
+        task: {name: values[task].parameters.get(name) for name in names}
+        for task, names in expected.items()
+        if task in values
+    }
 
 
 def plain(values: Values) -> dict[str, Any]:
@@ -210,6 +222,6 @@ def as_text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def shown(value: Any) -> str:
-    """As text, which tells 3 from 3.0, and whose differences pytest tells line by line."""
-    return json.dumps(value, indent=1, sort_keys=True)
+def shown(value: Any) -> list[str]:
+    """As lines of text, which tell 3 from 3.0."""
+    return json.dumps(value, indent=1, sort_keys=True).splitlines()

@@ -91,7 +91,7 @@ class Execution:
     def _enqueue(self, work: Work, executor: Executor, code: Mapping[str, str]) -> None:
         siblings = work.parent.children if work.parent else {}
         replaced = {
-            name: siblings[source.task_final_status.producer_task].fingerprint()
+            name: [self.request.settings.final_status, *siblings[source.task_final_status.producer_task].fingerprint()]
             for name, source in work.task.inputs.parameters.items()
             if source.task_final_status and source.task_final_status.producer_task in siblings
         }

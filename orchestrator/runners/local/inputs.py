@@ -22,6 +22,8 @@ class Surroundings:
 
     given: Values
     """The inputs of the DAG the task is in."""
+    loops: Mapping[str, Any]
+    """The items of the loops around it, by the name each loop gives its own."""
     outputs: Mapping[str, Values]
     """The outputs of the tasks of that DAG which ran."""
     final_status: Callable[[str], Mapping[str, Any]]
@@ -52,7 +54,7 @@ def resolve(task: Task, component: Component, around: Surroundings) -> Values:
         if parameters.get(name) is None and declared.default_value is not None:
             parameters[name] = declared.default_value
         elif name in task.inputs.parameters and name not in parameters and not declared.is_optional:
-            raise MissingInputError(name)
+            _refuse(name, task.inputs.parameters[name], component)
     return Values(_typed(parameters, definitions), _artifacts(task, definitions, around))
 
 
@@ -75,12 +77,15 @@ def items(task: Task, given: Values) -> list[Any]:
     return value
 
 
-def with_item(task: Task, given: Values, item: Any) -> Values:
-    """The inputs of one iteration."""
+def with_item(task: Task, component: Component, given: Values, item: Any) -> Values:
+    """The inputs of one iteration, its item as the component's input of that name is typed."""
     if task.artifact_iterator:
         return Values(given.parameters, {**given.artifacts, task.artifact_iterator.item_input: (item,)})
     assert task.parameter_iterator is not None  # noqa: S101  Callers iterate only over tasks with an iterator.
-    return Values({**given.parameters, task.parameter_iterator.item_input: item}, given.artifacts)
+    name = task.parameter_iterator.item_input
+    declared = component.input_definitions.parameters.get(name)
+    typed = _as(item, declared.parameter_type) if declared else item
+    return Values({**given.parameters, name: typed}, given.artifacts)
 
 
 def dag_outputs(dag: Dag, outputs: Mapping[str, Values]) -> Values:
@@ -120,13 +125,11 @@ def collected(outputs: list[Values | None], component: Component) -> Values:
     )
 
 
-def conditional(condition: str, given: Values) -> bool:
+def conditional(condition: str, task: Task, given: Values) -> bool:
     """Whether a condition over a task's inputs is true. Raises RunError with text and values if it has no truth."""
-    artifacts = {
-        name: {"artifacts": [{"uri": each.uri, "name": each.name, "metadata": dict(each.metadata)} for each in listed]}
-        for name, listed in given.artifacts.items()
-    }
-    parameters = dict(given.parameters)
+    artifacts = {name: _listed(listed) for name, listed in given.artifacts.items()}
+    # An optional parameter that was left empty is null, as KFP's server has it.
+    parameters = {**dict.fromkeys(task.inputs.parameters), **given.parameters}
     variables = {"inputs": {"parameter_values": parameters, "parameters": parameters, "artifacts": artifacts}}
     try:
         return cel.condition(condition, variables)
@@ -136,6 +139,30 @@ def conditional(condition: str, given: Values) -> bool:
 
 
 _ABSENT = object()
+_FIELD = "-subvar-"
+
+
+def _listed(listed: tuple[Artifact, ...]) -> dict[Any, Any]:
+    """Artifacts as a condition sees them: `inputs.artifacts['m'].artifacts[0]`, or `inputs.artifacts['m'][0]`."""
+    told = [
+        {
+            "name": each.name,
+            "uri": each.uri,
+            "type": {"schema_title": each.type},
+            **{key: dict(each.metadata) for key in ("metadata", "properties", "custom_properties")},
+        }
+        for each in listed
+    ]
+    return {"artifacts": told, **dict(enumerate(told))}
+
+
+def _refuse(name: str, source: TaskInputParameter, component: Component) -> None:
+    """Say what it means that a required input has no value."""
+    if not (source.component_input_parameter or (source.runtime_value and source.runtime_value.runtime_parameter)):
+        raise MissingInputError(name)
+    # The SDK declares every input of a group it makes as required; whether it is, the tasks inside know.
+    if component.dag is None:
+        raise RunError(f"it needs a value for its input {name!r}, and the pipeline was given none to pass on")
 
 
 def _is_constant(source: TaskInputParameter) -> bool:
@@ -148,7 +175,7 @@ def _parameter(source: TaskInputParameter, around: Surroundings) -> Any:
         key = source.task_output_parameter.output_parameter_key
         return produced.parameters.get(key, _ABSENT) if produced else _ABSENT
     if source.component_input_parameter:
-        return around.given.parameters.get(source.component_input_parameter, _ABSENT)
+        return _from_dag(source.component_input_parameter, around)
     if source.task_final_status:
         return around.final_status(source.task_final_status.producer_task)
     value = source.runtime_value
@@ -159,6 +186,22 @@ def _parameter(source: TaskInputParameter, around: Surroundings) -> Any:
     if value.constant_value is not None:
         return next(iter(value.constant_value.values()))
     return value.constant
+
+
+def _from_dag(name: str, around: Surroundings) -> Any:
+    """An input of the DAG. In loops in loops the SDK names inputs that it never passes: an item of a loop further out,
+    and a field of one; the name then says what is meant."""
+    seen = {**around.loops, **around.given.parameters} if around.loops else around.given.parameters
+    if name in seen or _FIELD not in name:
+        return seen.get(name, _ABSENT)
+    item, _, field = name.rpartition(_FIELD)
+    value = seen.get(item)
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError):
+            return _ABSENT
+    return value.get(field, _ABSENT) if isinstance(value, Mapping) else _ABSENT
 
 
 def _selected(source: TaskInputParameter, value: Any, name: str) -> Any:
@@ -179,14 +222,21 @@ def _typed(parameters: Mapping[str, Any], definitions: InputDefinitions) -> dict
         if declared is None or given is None:
             typed[name] = given
             continue
-        value = cast(given, declared.parameter_type)
-        if declared.parameter_type == "STRING" and not isinstance(value, str):
-            value = cel.text(value)
+        value = _as(given, declared.parameter_type)
         if not fits(value, declared.parameter_type):
             raise RunError(f"input {name!r} wants {declared.parameter_type}, and was given {value!r:.80}")
+        if declared.literals and value not in declared.literals:
+            known = ", ".join(map(repr, declared.literals))
+            raise RunError(f"input {name!r} was given {value!r:.80}, which is not one of {known}")
         typed[name] = value
     # An optional input given nothing is absent, as KFP's executor has it.
     return {name: value for name, value in typed.items() if value is not None}
+
+
+def _as(value: Any, kind: str) -> Any:
+    """A value as a type wants it; whatever a text is given becomes text."""
+    cast_ = cast(value, kind)
+    return cel.text(cast_) if kind == "STRING" and not isinstance(cast_, str) else cast_
 
 
 def _artifacts(task: Task, definitions: InputDefinitions, around: Surroundings) -> dict[str, tuple[Artifact, ...]]:

@@ -108,9 +108,10 @@ class Schedule:
             return
         try:
             task = selection.narrowed(work.id.path, work.task)
-            work.given = inputs.resolve(task, work.component, work.around(self.names, self.request.run))
+            around = work.around(self.names, self.request.run, self.request.settings.final_status)
+            work.given = inputs.resolve(task, work.component, around)
             condition = work.task.trigger_policy.condition if work.task.trigger_policy else ""
-            if condition and not inputs.conditional(condition, work.given):
+            if condition and not inputs.conditional(condition, work.task, work.given):
                 self._pass_over(work, Status.NOT_TRIGGERED, "its condition is false")
                 return
             if work.is_loop:
@@ -157,7 +158,7 @@ class Schedule:
             number = loop.begun
             loop.begun += 1
             loop.unfinished += 1
-            given = inputs.with_item(loop.task, loop.given, loop.items[number])
+            given = inputs.with_item(loop.task, loop.component, loop.given, loop.items[number])
             each = Work((*loop.segments, graph.iteration(number)), loop.task, loop.component, loop, given=given)
             each.is_iteration, each.is_final = True, loop.is_final
             loop.children[str(number)] = each

@@ -12,6 +12,7 @@ from orchestrator.runners.events import Status, TaskId
 from orchestrator.runners.local import graph
 from orchestrator.runners.local.graph import Segments
 from orchestrator.runners.local.inputs import Surroundings
+from orchestrator.settings import COMPLETE
 from orchestrator.stores.artifacts import NOTHING, Values
 
 
@@ -131,24 +132,48 @@ class Work:
         """The placeholders that name the run, and this task."""
         return {**of_run, "pipeline_task_name": self.id.name, "pipeline_task_uuid": self.id.path}
 
-    def around(self, names: Mapping[str, str], run: str) -> Surroundings:
-        """What this task can see from its place."""
+    def around(self, names: Mapping[str, str], run: str, succeeded: str = Status.SUCCEEDED) -> Surroundings:
+        """What this task can see from its place; `succeeded` is KFP's word for that in a final status."""
         siblings = self.parent.children if self.parent else {}
         outputs = {key: each.outputs for key, each in siblings.items() if each.outputs is not None}
         given = self.parent.given if self.parent else NOTHING
-        return Surroundings(given, outputs, lambda task: siblings[task].final_status(run), self.names(names))
+        return Surroundings(
+            given, self._loops(), outputs, lambda task: siblings[task].final_status(run, succeeded), self.names(names)
+        )
 
-    def final_status(self, run: str) -> dict[str, Any]:
+    def _loops(self) -> dict[str, Any]:
+        """The items of the loops around this, the nearest of a name."""
+        found: dict[str, Any] = {}
+        above = self.parent
+        while above is not None:
+            iterator = above.task.parameter_iterator if above.is_iteration else None
+            if iterator:
+                found.setdefault(iterator.item_input, above.given.parameters.get(iterator.item_input))
+            above = above.parent
+        return found
+
+    def final_status(self, run: str, succeeded: str) -> dict[str, Any]:
         """What a task that asks for the final status of this one is told."""
-        told = {Status.SKIPPED: Status.SUCCEEDED, Status.UNSCHEDULABLE: Status.FAILED}.get(self.status, self.status)
         failed = self.failure
         message = f"{failed[0].name}: {failed[1]}" if failed else self.reason
         return {
-            "state": str(told),
+            "state": self._state(succeeded),
             "pipelineJobResourceName": run,
             "pipelineTaskName": self.task.task_info.name or self.key,
-            "error": {"code": int(told is Status.FAILED), "message": message},
+            "error": {"code": int(self.status in (Status.FAILED, Status.UNSCHEDULABLE)), "message": message},
         }
+
+    def _state(self, succeeded: str) -> str:
+        match self.status:
+            case Status.SUCCEEDED:
+                return succeeded
+            case Status.SKIPPED:
+                # KFP's server on a cluster tells a task whose outputs came from the cache from one that ran.
+                return "CACHED" if succeeded == COMPLETE else succeeded
+            case Status.UNSCHEDULABLE:
+                return str(Status.FAILED)
+            case status:
+                return str(status)
 
     def fingerprint(self) -> list[Any]:
         """What this came to, told without naming the run: equal runs, equal fingerprints."""

@@ -1,4 +1,4 @@
-"""The SDK writes a literal into the condition as it is, so this condition is no CEL: that is told, and fails the run."""
+"""The SDK does not escape the literal, so this condition is no CEL: that is told, and the run has failed."""
 
 from kfp import dsl
 from parts import done

@@ -38,8 +38,11 @@ class Kind(StrEnum):
 def compile(file: _File, output: _Output = None) -> None:
     """Compile a pipeline file to the IR of Kubeflow Pipelines."""
     from orchestrator import ir
-    from orchestrator.pipeline import load
+    from orchestrator.pipeline import load, python
 
+    if written := python.split(file):
+        _give(ir.dump(*python.compile(*written)), output)
+        return
     compiled = load.pipeline(file)
     _give(ir.dump(compiled.spec, compiled.platform), output)
 

@@ -39,6 +39,8 @@ def check(file: Path) -> str:
     if ir.recognises(file):
         pipeline, _ = ir.read(file)
         return f"compiled pipeline {pipeline.pipeline_info.name}"
+    if file.suffix == ".py" or ".py:" in file.name:
+        return _python(file)
     if secrets.recognises(file):
         held = secrets.load(file).holders
         named = (f"{secrets.spoken(kind)} {name}" for kind, name in held)
@@ -66,6 +68,14 @@ def _pipeline(file: Path) -> str:
 
     definition = load.pipeline(file).definition
     return f"pipeline {definition.name}, {wording.count(len(definition.uses), 'task')}"
+
+
+def _python(file: Path) -> str:
+    from orchestrator.pipeline import python
+
+    written = python.split(file)
+    pipeline, _ = python.compile(*written or (file, ""))
+    return f"KFP pipeline {pipeline.pipeline_info.name}"
 
 
 def _component(file: Path) -> str:

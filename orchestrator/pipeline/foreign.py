@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
-import subprocess
-import sys
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from orchestrator import ir
 from orchestrator.errors import PipelineError, Problem
-from orchestrator.pipeline import arguments
+from orchestrator.ir.platform import PlatformSpec
+from orchestrator.ir.spec import PipelineSpec
+from orchestrator.pipeline import arguments, python
 from orchestrator.pipeline.component import Compiled, Component, Container, Input, Output, types_of
 from orchestrator.pipeline.kinds import ARTIFACTS, Type
 from orchestrator.source import Source
@@ -26,20 +24,6 @@ _OLD_TYPES = {
     **dict.fromkeys(("list", "jsonarray"), "LIST"),
     **dict.fromkeys(("dict", "jsonobject", "struct"), "STRUCT"),
 }
-_COMPILE = """
-import importlib.util, sys, warnings
-warnings.simplefilter("ignore")
-path, name, target = sys.argv[1:]
-sys.path.insert(0, path.rpartition("/")[0])
-spec = importlib.util.spec_from_file_location("components_of_the_user", path)
-module = importlib.util.module_from_spec(spec)
-sys.modules[spec.name] = module
-spec.loader.exec_module(module)
-from kfp import compiler
-if not hasattr(module, name):
-    sys.exit(f"there is no {name!r}")
-compiler.Compiler().compile(getattr(module, name), target)
-"""
 
 
 def old(source: Source, folder: Path) -> Component:
@@ -104,7 +88,7 @@ def _old_input(data: Mapping[str, Any]) -> Input:
     return Input(kind, bool(data.get("optional")) or default is not None, default, data.get("description") or "")
 
 
-def compiled(spec: ir.spec.PipelineSpec, platform: ir.platform.PlatformSpec) -> Component:
+def compiled(spec: PipelineSpec, platform: PlatformSpec) -> Component:
     """A component or pipeline in compiled form; a single wrapped component is taken out of its wrapping."""
     data = ir.to_data(spec)
     inputs, outputs = interface(data["root"])
@@ -166,16 +150,5 @@ def _single(data: Mapping[str, Any], platform: Mapping[str, Any]) -> Container |
 
 
 def function(path: Path, name: str) -> Component:
-    """A component or pipeline of `kfp.dsl`, compiled by the installed SDK. Raises ValueError (message, hint)."""
-    if importlib.util.find_spec("kfp") is None:
-        raise ValueError(
-            "a component written in Python needs the KFP SDK to compile it", "pip install 'orchestrator[kfp]'"
-        )
-    with tempfile.TemporaryDirectory() as folder:
-        target = Path(folder, "component.yaml")
-        command = [sys.executable, "-c", _COMPILE, str(path.resolve()), name, str(target)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode != 0:
-            lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
-            raise ValueError(f"the KFP SDK does not compile {name!r}: {lines[-1]}")
-        return compiled(*ir.read(target))
+    """A component or pipeline of `kfp.dsl`, compiled by the installed SDK. Raises PipelineError."""
+    return compiled(*python.compile(path, name, kind="component"))

@@ -23,13 +23,18 @@ class Loaded:
 
 
 def load(file: Path, given: Collection[str] = ()) -> Loaded:
-    """A pipeline file of ours, or a compiled specification. Raises PipelineError."""
+    """A pipeline file of ours, a compiled specification, or a Python file with a KFP pipeline. Raises PipelineError."""
     builtin = Path(orchestrator.__file__).resolve().parent.parent
     if ir.recognises(file):
         pipeline, platform = ir.read(file)
         base = file.resolve().parent
         return Loaded(pipeline, platform, base, (base, builtin))
     from orchestrator.pipeline import load as front
+    from orchestrator.pipeline import python
+
+    if written := python.split(file):
+        base = written[0].resolve().parent
+        return Loaded(*python.compile(*written), base, (base, builtin))
 
     compiled = front.pipeline(file, given=given)
     paths = dict.fromkeys([*compiled.code, builtin])

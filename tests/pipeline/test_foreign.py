@@ -164,7 +164,7 @@ def test_says_why_a_function_does_not_compile(tmp_path: Path) -> None:
     with pytest.raises(PipelineError, match="RuntimeError: not today"):
         load.pipeline(written(tmp_path, '  a: {component: "mine.py:fit"}\n'))
     (tmp_path / "mine.py").write_text("x = 1\n", encoding="utf-8")
-    with pytest.raises(PipelineError, match="there is no 'fit'"):
+    with pytest.raises(PipelineError, match="there is no component 'fit'"):
         load.pipeline(written(tmp_path, '  a: {component: "mine.py:fit"}\n'))
 
 

@@ -32,6 +32,8 @@ class Settings:
     """The MLflow registry; by default a SQLite file in the state folder."""
     final_status: str = FINAL_STATUS[0]
     """What an exit task is told of a group that succeeded: SUCCEEDED, or COMPLETE as by KFP's server on a cluster."""
+    containers_engine: str = ""
+    """The program of the container engine; "" for Docker, or Podman where Docker does not answer."""
     environments: Path = Path("environments")
     """Where the environments of programs are kept, absolute; by default shared by all projects of a user."""
     secrets: Path | None = None
@@ -55,6 +57,7 @@ def read(environment: Mapping[str, str], folder: Path) -> Settings:
         workers=_number("workers", value("workers", str(max(4, cores))), 1, 1024),
         tracking_uri=value("tracking_uri", default_uri),
         final_status=_one_of("final_status", value("final_status", FINAL_STATUS[0]), FINAL_STATUS),
+        containers_engine=value("containers_engine", ""),
         environments=_environments(value("environments", ""), environment, folder, state),
         secrets=_path("secrets", Path(secrets), folder) if secrets else None,
     )
@@ -97,7 +100,7 @@ def _file(path: Path) -> dict[str, Any]:
         return {}
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise PipelineError([Problem(Location(str(path)), f"cannot be used: {error}")]) from error
-    known = ("state", "workers", "tracking_uri", "secrets", "environments", "final_status")
+    known = ("state", "workers", "tracking_uri", "secrets", "environments", "final_status", "containers_engine")
     unknown = [name for name in written if name not in known]
     if unknown:
         place = Location(str(path))

@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator import ir, recording
-from orchestrator.errors import Location, PipelineError, Problem, RunError
+from orchestrator.errors import BackendError, Location, PipelineError, Problem, RunError
 from orchestrator.runners import arguments, local
 from orchestrator.runners.events import Event, Status
 from orchestrator.runners.local import traces
+from orchestrator.runners.local.containers import engine
 from orchestrator.runs import again
 from orchestrator.runs.again import Wish
 from orchestrator.runs.loaded import load
@@ -51,6 +52,8 @@ def start(file: Path, given: Mapping[str, str], settings: Settings, options: Opt
         values[name] = _located(name, values[name])
     if options.wish == Wish():
         arguments.complete(loaded.pipeline, values)  # Before anything is opened, which makes a folder.
+    if options.containers:
+        engine.find(settings.containers_engine)  # Before anything is recorded.
     with contextlib.ExitStack() as stack:
         metadata = stack.enter_context(contextlib.closing(Metadata(settings.state / "state.db")))
         basis = again.basis(metadata, loaded.pipeline, options.wish, settings.state)
@@ -102,10 +105,12 @@ def resume(run: str, settings: Settings, *, workers: int | None = None) -> Itera
             pointer=_pointer(settings),
             created=record.started,
         )
+        if request.containers:
+            engine.find(settings.containers_engine)
         pid = os.getpid()
         if not metadata.restart_run(record, pid=pid, pid_started=traces.identity(pid)):
             raise RunError(f"somebody else has just resumed the run {record.id}", run=record.id)
-        traces.sweep(record.id, settings.state)
+        _sweep(record, settings)
         stack.pop_all()
         return recording.recorded(metadata, request, source=record.source, resumed=True)
 
@@ -119,7 +124,7 @@ def cancel(run: str, settings: Settings) -> str:
             return f"asked {record.id} to stop; its tasks have 10 s to end"
         if record.status != Status.RUNNING:
             return f"{record.id} has already ended: {record.status.lower()}"
-        traces.sweep(record.id, settings.state)
+        _sweep(record, settings)
         reason = "cancelled after its runner died"
         metadata.finish_run(record.id, status=Status.CANCELLED, reason=reason, outputs=NOTHING, at=time.time())
         return f"{record.id} was no longer running; it is now recorded as cancelled"
@@ -128,6 +133,14 @@ def cancel(run: str, settings: Settings) -> str:
 def is_alive(record: RunRecord) -> bool:
     """Whether the process that runs it is there."""
     return record.status == Status.RUNNING and bool(record.pid) and traces.identity(record.pid) == record.pid_started
+
+
+def _sweep(record: RunRecord, settings: Settings) -> None:
+    """End what a killed runner left: processes, and containers where there is an engine."""
+    traces.sweep(record.id, settings.state)
+    if record.options.get("containers"):
+        with contextlib.suppress(BackendError):
+            engine.find(settings.containers_engine).sweep(record.id, settings.state)
 
 
 def _located(name: str, value: Any) -> Any:

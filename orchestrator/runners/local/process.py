@@ -26,6 +26,9 @@ class Handle(Protocol):
     def ended(self) -> int | None:
         """The exit code, negative for a signal, or None while it runs."""
 
+    def reason(self) -> str:
+        """Why it failed, where its exit code and its log do not tell; else nothing."""
+
     def wait(self) -> None:
         """Wait for the end of one that was killed."""
 
@@ -67,6 +70,10 @@ class Process:
     def ended(self) -> int | None:
         """The exit code, negative for a signal, or None while it runs."""
         return self.popen.poll()
+
+    def reason(self) -> str:
+        """Nothing: the exit code and the log tell why it failed."""
+        return ""
 
     def wait(self) -> None:
         """Wait for the end of one that was killed."""

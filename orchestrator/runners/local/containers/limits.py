@@ -79,7 +79,8 @@ def quantity(text: str) -> float | None:
         return number / 1000
     if unit[1:].isdigit():
         return float(text)
-    return number * (1024 if unit.endswith("i") else 1000) ** _POWERS.get(unit[:1], 0)
+    base = 1024.0 if unit.endswith("i") else 1000.0
+    return float(number * base ** _POWERS.get(unit[:1], 0))
 
 
 def _first(text: str, number: float, unit: str, context: placeholders.Context) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from orchestrator.errors import Location, PipelineError, Problem, did_you_mean
-from orchestrator.ir.spec import Dag, InputParameter, PipelineSpec
+from orchestrator.ir.spec import Dag, InputArtifact, InputParameter, PipelineSpec
 
 _PASSWORD = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/\s:@]*:[^/\s@]+@")
 WORDS: Mapping[str, str] = {
@@ -77,6 +77,17 @@ def complete(pipeline: PipelineSpec, given: Mapping[str, Any]) -> dict[str, Any]
     if problems:
         raise PipelineError(problems)
     return values
+
+
+def listed(value: str, declared: InputArtifact) -> list[str]:
+    """The URIs given for an artifact: one, or for a list of artifacts a JSON list of them."""
+    if declared.is_artifact_list and value.lstrip().startswith("["):
+        try:
+            found = json.loads(value)
+        except ValueError:
+            return [value]
+        return [str(each) for each in found]
+    return [value]
 
 
 def uris(pipeline: PipelineSpec) -> frozenset[str]:

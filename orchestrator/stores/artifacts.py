@@ -40,6 +40,8 @@ class Artifact:
     metadata: Mapping[str, Any] = field(default_factory=dict)
     source: str = ""
     """Where the content was fetched from; "" when it was made or lies here."""
+    shared: bool = False
+    """Whether tasks are given a copy of it, in the workspace of their run."""
 
     @property
     def path(self) -> Path:

@@ -10,14 +10,14 @@ from orchestrator import ir
 from orchestrator.errors import OrchestratorError, RunError
 from orchestrator.ir.spec import Executor, Importer
 from orchestrator.runners.events import Event, Status, TaskFinished, TaskRetried, TaskStarted
-from orchestrator.runners.local import cache, launch, outputs
+from orchestrator.runners.local import cache, importer, launch, outputs, workspace
 from orchestrator.runners.local.pool import Pool
 from orchestrator.runners.local.progress import Lines
 from orchestrator.runners.local.running import Running, backoff
 from orchestrator.runners.local.starting import Starter
 from orchestrator.runners.local.watch import Watch
 from orchestrator.runners.local.work import Done, Work
-from orchestrator.stores.artifacts import Artifact, ArtifactStore, Values, is_remote, local_path
+from orchestrator.stores.artifacts import Artifact, ArtifactStore, Values
 from orchestrator.stores.metadata import CacheEntry
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ class Execution:
         self.end = end
         self.reopen = reopen
         self.store = ArtifactStore(request.settings.state / "artifacts")
+        self.workspace = workspace.of(request.platform, request.settings.state, request.run)
         self.environment = launch.environment(request.settings, request.code_paths, names, os.environ)
         self.pool = Pool(request.settings.workers, clock, tell)
         self.starter = Starter(request, watch)
@@ -148,25 +149,16 @@ class Execution:
         self._finish(work, Status.SKIPPED, cached_from=f"{entry.run}/{entry.path}")
         return True
 
-    def _import(self, work: Work, importer: Importer) -> None:
-        uri = importer.artifact_uri.constant
-        if importer.artifact_uri.runtime_parameter:
-            uri = work.given.parameters.get(importer.artifact_uri.runtime_parameter)
-        if not isinstance(uri, str) or not uri:
-            raise RunError("it was given no URI")
-        is_local = not is_remote(uri)
-        try:
-            located = str(self.request.base / local_path(uri).expanduser()) if is_local else uri
-        except RuntimeError as error:
-            raise RunError(f"{uri!r} is no usable path: {error}") from error
-        title = importer.type_schema.schema_title
-        found = cache.importer(located, title, importer.metadata)
+    def _import(self, work: Work, spec: Importer) -> None:
+        names, base = work.names(self.names), self.request.base
+        plan = importer.plan(spec, work.component, work.given, names=names, base=base, workspace=self.workspace)
+        found = cache.importer(plan.uri, plan.type, plan.about)
         work.cache_key, work.key_parts = found.text, found.parts
         # A remote object may have changed behind its name, so only local files are taken from before.
-        if is_local and not importer.reimport and (self._from_earlier(work) or self._from_cache(work)):
+        if plan.is_local and not spec.reimport and (self._from_earlier(work) or self._from_cache(work)):
             return
-        artifact = self.store.adopt(located, type=title, metadata=importer.metadata)
-        work.outputs = Values(artifacts=dict.fromkeys(work.component.output_definitions.artifacts, (artifact,)))
+        made = (plan.make(self.store),)
+        work.outputs = Values(artifacts=dict.fromkeys(work.component.output_definitions.artifacts, made))
         self._finish(work, Status.SUCCEEDED)
 
     def launch(self) -> None:
@@ -187,8 +179,9 @@ class Execution:
         at = launch.spot(self.request.settings.state, self.request.run, work.id.path, work.attempt)
         try:
             self._verify(work)
+            given = self.workspace.seen(work.given)
             prepared = launch.prepare(
-                executor.container, work.component, work.given, at, names=work.names(self.names), env=self.environment
+                executor.container, work.component, given, at, names=work.names(self.names), env=self.environment
             )
             at.make(work.component)
             handle = self.starter.start(prepared)

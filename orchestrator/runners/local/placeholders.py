@@ -14,12 +14,19 @@ from orchestrator.runners.cel import text as as_text
 MOUNT = "/kfp-workspace"
 """Where the workspace of a run lies in a cluster: its SDK lets components write this path."""
 
+NO_WORKSPACE = (
+    "the pipeline has no workspace: give it one with"
+    " pipeline_config=dsl.PipelineConfig(workspace=dsl.WorkspaceConfig(size='1Gi'))"
+)
+
 _PLACEHOLDER = re.compile(r"\{\{\$(.*?)\}\}")
 _ESCAPED = re.compile(r"\.json_escape\[(?P<times>[0-9])\]$")
 _REFERENCE = re.compile(
     r"\.(?P<side>inputs|outputs)\.(?P<kind>parameters|artifacts)\[(?P<quote>['\"])(?P<name>.+?)(?P=quote)\]"
     r"(?:\.(?P<part>uri|path|name|metadata|properties|output_file)(?P<keys>(?:\[(?:'.+?'|\".+?\")\])*))?"
 )
+# Not inside a longer path, nor after what another path may end with.
+_MOUNT = re.compile(r"(?<![\w./~$})\]-])" + MOUNT + r"(?![\w.-])")
 _KEY = re.compile(r"\[(['\"])(.+?)\1\]")
 _OURS = (".inputs", ".outputs", ".pipeline_", ".workspace_path", ".json_escape")
 
@@ -85,8 +92,7 @@ def _replaced(template: str, resolve: Callable[[re.Match[str]], str], known: Map
     """Text with what stands in it replaced once: what is put in is never looked at again."""
     workspace = known.get("workspace_path")
     if workspace and MOUNT in template:
-        parts = re.split(rf"{MOUNT}(?![\w.-])", template)
-        return workspace.join(_PLACEHOLDER.sub(resolve, part) for part in parts)
+        return workspace.join(_PLACEHOLDER.sub(resolve, part) for part in _MOUNT.split(template))
     return _PLACEHOLDER.sub(resolve, template) if "{{$" in template else template
 
 
@@ -97,15 +103,9 @@ def _filled(match: re.Match[str], parameters: Mapping[str, Any], known: Mapping[
         name = reference["name"]
         return _escaped(as_text(parameters[name]), times) if name in parameters else match[0]
     if expression == ".workspace_path" and "workspace_path" not in known:
-        raise RunError(_NO_WORKSPACE)
+        raise RunError(f"it asks for {{{{$.workspace_path}}}}, and {NO_WORKSPACE}")
     name = expression.removeprefix(".")
     return _escaped(known[name], times) if name in known else match[0]
-
-
-_NO_WORKSPACE = (
-    "it asks for {{$.workspace_path}}, and the pipeline has no workspace:"
-    " give it one with pipeline_config=dsl.PipelineConfig(workspace=dsl.WorkspaceConfig(size='1Gi'))"
-)
 
 
 def _resolved(expression: str, whole: str, context: Context) -> str:
@@ -122,7 +122,7 @@ def _plain(expression: str, whole: str, context: Context) -> str:
     if known is not None:
         return known
     if expression == ".workspace_path":
-        raise RunError(_NO_WORKSPACE)
+        raise RunError(f"it asks for {{{{$.workspace_path}}}}, and {NO_WORKSPACE}")
     reference = _REFERENCE.fullmatch(expression)
     if reference is None:
         if expression.startswith(_OURS):

@@ -15,7 +15,7 @@ from orchestrator.ir.platform import PlatformSpec
 from orchestrator.ir.spec import ComponentRef, PipelineSpec, Task
 from orchestrator.runners import arguments
 from orchestrator.runners.events import Event, RunFinished, RunStarted, Status, Warned
-from orchestrator.runners.local import graph, placeholders, unhonoured, watch
+from orchestrator.runners.local import graph, placeholders, unhonoured, watch, workspace
 from orchestrator.runners.local.schedule import Schedule
 from orchestrator.runners.local.selection import EVERYTHING, Selection
 from orchestrator.runners.local.work import Done, Earlier, Work
@@ -74,9 +74,12 @@ def run(
             request, cached, watching, clock, _names(request, clock() if request.created is None else request.created)
         )
         stack.callback(schedule.execution.kill)
+        schedule.execution.workspace.make()
         root = _root(request, given, schedule.execution.store)
         yield from schedule.events(root)
         status, reason = _outcome(root, list(_gates(root)))
+        if status is Status.SUCCEEDED:
+            schedule.execution.workspace.remove()
         yield RunFinished(request.run, status, clock(), reason, root.outputs or Values())
 
 
@@ -84,7 +87,10 @@ def _root(request: Request, given: Mapping[str, Any], store: ArtifactStore) -> W
     component = request.pipeline.root
     parameters = {name: given[name] for name in component.input_definitions.parameters if name in given}
     artifacts = {
-        name: (store.adopt(_located(given[name], request.base), type=declared.artifact_type.schema_title),)
+        name: tuple(
+            store.adopt(_located(uri, request.base), type=declared.artifact_type.title)
+            for uri in arguments.listed(given[name], declared)
+        )
         for name, declared in component.input_definitions.artifacts.items()
         if name in given
     }
@@ -99,7 +105,8 @@ def _names(request: Request, at: float) -> Mapping[str, str]:
     created = datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     root = str(request.settings.state / "runs" / request.run)
     name = request.pipeline.pipeline_info.name
-    return placeholders.names(request.run, name, "", "", root=root, created=created)
+    shared = workspace.of(request.platform, request.settings.state, request.run).path
+    return placeholders.names(request.run, name, "", "", root=root, created=created, workspace=shared)
 
 
 def _gates(work: Work) -> Iterator[tuple[str, str]]:

@@ -10,7 +10,7 @@ import hmac
 import os
 import re
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -49,18 +49,9 @@ class Secrets:
         """The keys and values of a secret or a config map; None when the file does not have it."""
         return self.holders.get((kind, name))
 
-    def masked(self, text: str) -> str:
-        """A text of a task without the secrets it may have printed."""
-        hidden = {
-            value.decode("utf-8", "replace").strip()
-            for (kind, _), held in self.holders.items()
-            if kind == "Secret"
-            for value in held.values()
-        }
-        for value in sorted(hidden, key=len, reverse=True):
-            if len(value) >= _SHORTEST:
-                text = text.replace(value, MASK)
-        return text
+    def values(self) -> list[bytes]:
+        """Everything that is secret."""
+        return [value for (kind, _), held in self.holders.items() if kind == "Secret" for value in held.values()]
 
 
 def path(settings: Settings) -> Path:
@@ -140,6 +131,16 @@ def salt(state: Path) -> bytes:
 def sealed(value: bytes, salt: bytes) -> str:
     """A digest by which a value can be compared with itself, and guessed by nobody who has only the record."""
     return hmac.new(salt, value, hashlib.sha256).hexdigest()
+
+
+def masked(text: str, values: Iterable[bytes]) -> str:
+    """A text without the secrets in it, nor the lines of one that has several."""
+    told = [value.decode("utf-8", "replace").strip() for value in values]
+    whole = {value for value in told if len(value) >= _SHORTEST}
+    lines = {line.strip() for value in told for line in value.splitlines() if len(line.strip()) >= 2 * _SHORTEST}
+    for value in sorted(whole | lines, key=len, reverse=True):
+        text = text.replace(value, MASK)
+    return text
 
 
 def _documents(text: str, name: str) -> Iterator[Source]:

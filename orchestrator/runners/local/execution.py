@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 
 from orchestrator import ir
 from orchestrator.errors import OrchestratorError, RunError
-from orchestrator.ir.spec import Executor, Importer
+from orchestrator.ir.spec import Container, Executor, Importer
 from orchestrator.runners.events import Event, Status, TaskFinished, TaskRetried, TaskStarted
 from orchestrator.runners.local import cache, importer, launch, outputs, workspace
+from orchestrator.runners.local.launch import Spot
+from orchestrator.runners.local.pods import Pods
 from orchestrator.runners.local.pool import Pool
 from orchestrator.runners.local.progress import Lines
 from orchestrator.runners.local.running import Running, backoff
@@ -51,12 +53,14 @@ class Execution:
         self.environment = launch.environment(request.settings, request.code_paths, names, os.environ)
         self.pool = Pool(request.settings.workers, clock, tell)
         self.starter = Starter(request, watch)
+        self.pods = Pods(request, names)
         self._cancelled = False
 
     def kill(self) -> None:
         """End every program at once."""
         self.pool.kill()
         self.starter.close()
+        self.pods.close()
 
     def cancel(self, *, at_once: bool) -> None:
         """Stop what runs, gracefully or at once, and drop what waits for a process."""
@@ -84,6 +88,8 @@ class Execution:
                 self._import(work, executor.importer)
             elif executor.container is None:
                 raise RunError("its executor is neither a container nor an importer, and runs only on Vertex AI")
+            elif self.pods.is_claim(executor.container):
+                self._claim(work, executor.container)
             else:
                 self._enqueue(work, executor, cache.code(executor.container, self.request.code_paths))
         except OrchestratorError as error:
@@ -97,13 +103,21 @@ class Execution:
             if source.task_final_status and source.task_final_status.producer_task in siblings
         }
         replaced |= cache.pointed(work.given, self.request.pointer)
-        found = cache.key(work.task, work.component, executor, work.given, code=code, replaced=replaced)
+        found = cache.key(
+            work.task, work.component, executor, work.given, code={**code, **self.pods.identity(work)}, replaced=replaced
+        )
         work.cache_key, work.key_parts = found.text, found.parts
         before = self.request.finished.get(work.id.path)
         if before and before.cache_key and before.cache_key == work.cache_key and self._reuse(work, before):
             return
         if not self._from_earlier(work) and not self._from_cache(work):
             self.pool.add(work)
+
+    def _claim(self, work: Work, container: Container) -> None:
+        """Make or delete a persistent volume claim: a task without a program, and never from the cache."""
+        name, odd = self.pods.claim(work, container)
+        work.outputs = Values(dict.fromkeys(work.component.output_definitions.parameters, name))
+        self._finish(work, Status.SUCCEEDED, warnings=(odd,) if odd else ())
 
     def _reuse(self, work: Work, before: Done) -> bool:
         if not all(map(self._intact, before.outputs.artifacts.values())):
@@ -179,13 +193,17 @@ class Execution:
         at = launch.spot(self.request.settings.state, self.request.run, work.id.path, work.attempt)
         try:
             self._verify(work)
+            pod = self.pods.pod(work, at)
+            env = {**self.environment, **pod.environment}
             given = self.workspace.seen(work.given)
             prepared = launch.prepare(
-                executor.container, work.component, given, at, names=work.names(self.names), env=self.environment
+                executor.container, work.component, given, at, names=work.names(self.names), env=env
             )
             at.make(work.component)
-            handle = self.starter.start(prepared)
+            pod.volumes.make()
+            handle = self.starter.start(self.pods.fitted(prepared, pod))
         except (RunError, OSError, ValueError) as error:  # ValueError: an argument holds a zero byte.
+            self.pods.forget(at)
             self._finish(work, Status.FAILED, launch.refusal(error))
             return
         now = self.clock()
@@ -207,12 +225,13 @@ class Execution:
 
     def _ended(self, running: Running, code: int) -> None:
         work, at = running.work, running.spot
+        self.pods.forget(at)
         if running.stopped:
             status, reason = running.stopped
         elif code == 0:
             try:
                 work.outputs = outputs.collect(work.component, at.places, self.store)
-                warnings = outputs.warnings(at.log)
+                warnings = self._warnings(at)
                 at.clean()
             except (OrchestratorError, OSError) as error:
                 status, reason = Status.FAILED, str(error)
@@ -220,7 +239,7 @@ class Execution:
                 self._finish(work, Status.SUCCEEDED, log=str(at.log), warnings=warnings)
                 return
         else:
-            status, reason = Status.FAILED, outputs.reason(code, at.log)
+            status, reason = Status.FAILED, self.pods.masked(outputs.reason(code, at.log))
         if status is Status.FAILED and self.again(work, reason):
             return
         kept = Values()
@@ -228,7 +247,10 @@ class Execution:
             kept = outputs.salvaged(work.component, at.places, self.store)
         except (OrchestratorError, OSError):
             reason += " (what it had written could not be kept)"
-        self._finish(work, status, reason, log=str(at.log), kept=kept, warnings=outputs.warnings(at.log))
+        self._finish(work, status, reason, log=str(at.log), kept=kept, warnings=self._warnings(at))
+
+    def _warnings(self, at: Spot) -> tuple[str, ...]:
+        return tuple(self.pods.masked(each) for each in outputs.warnings(at.log))
 
     def again(self, work: Work, reason: str) -> bool:
         """Whether a task that failed has another attempt; it then comes after a pause."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -65,10 +64,10 @@ def run(
     """Run a pipeline. The caller must have recorded each event before it asks for the next."""
     tasks = graph.known(request.pipeline)
     given = arguments.complete(request.pipeline, request.arguments)
+    warnings = unhonoured.warnings(request)
     yield RunStarted(request.run, request.pipeline.pipeline_info.name, given, tasks, clock())
-    missing = unhonoured.phrases(request.pipeline, request.platform, os.environ)
-    if missing:
-        yield Warned("on this machine the run does without " + "; ".join(missing), clock())
+    for message in warnings:
+        yield Warned(message, clock())
     with watch.watching() as watching, contextlib.ExitStack() as stack:
         schedule = Schedule(
             request, cached, watching, clock, _names(request, clock() if request.created is None else request.created)

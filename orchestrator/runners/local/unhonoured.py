@@ -2,53 +2,114 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
-from orchestrator.ir.platform import PlatformSpec
-from orchestrator.ir.spec import PipelineSpec
+from orchestrator import ir
+from orchestrator.ir.platform import KubernetesExecutor
+from orchestrator.ir.spec import Executor, PipelineSpec, Task
+from orchestrator.runners.local import pods, volumes
 from orchestrator.runners.local.launch import platform_of
+from orchestrator.stores import secrets
+
+if TYPE_CHECKING:
+    from orchestrator.runners.local.runner import Request
 
 
-def phrases(pipeline: PipelineSpec, platform: PlatformSpec, outer: Mapping[str, str]) -> list[str]:
-    """What a pipeline asks for that processes on this machine do without, one phrase each."""
+def warnings(request: Request) -> list[str]:
+    """What a person is told before anything starts. Raises PipelineError when the file of secrets cannot be used."""
+    missing = phrases(request)
+    told = ["on this machine the run does without " + "; ".join(missing)] if missing else []
+    found = secrets.read(request.settings) if pods.needs_secrets(request.platform) else None
+    if found and found.is_open:
+        told.append(f"others can read {found.file}, which holds secrets: `chmod 600 {found.file}`")
+    return told
+
+
+def phrases(request: Request) -> list[str]:
+    """What a pipeline asks for that tasks on this machine do without, one phrase each, with the tasks' names."""
     found: dict[str, set[str]] = {}
-    names = _tasks(pipeline)
-    for label, executor in pipeline.deployment_spec.executors.items():
-        kubernetes, own = platform_of(platform, label)
-        resources = executor.container.resources if executor.container else None
-        asked = {
-            "accelerators": bool(resources and resources.accelerator),
-            "CPU and memory limits": bool(
-                resources and (resources.resource_cpu_limit or resources.resource_memory_limit)
-            ),
-            "node selectors, tolerations and affinity": bool(
-                kubernetes.node_selector or kubernetes.tolerations or kubernetes.node_affinity
-            ),
-            "spot placement": own.spot,
-            "volumes": bool(
-                kubernetes.pvc_mount
-                or kubernetes.empty_dir_mounts
-                or kubernetes.secret_as_volume
-                or kubernetes.config_map_as_volume
-                or kubernetes.generic_ephemeral_volume
-            ),
-        }
-        wanted = [key.env_var for secret in kubernetes.secret_as_env for key in secret.key_to_env]
-        wanted += [key.env_var for each in kubernetes.config_map_as_env for key in each.key_to_env]
-        for name in wanted:
-            asked[f"the environment variable {name} (set it to stand for the secret)"] = name not in outer
-        for what, is_asked in asked.items():
-            if is_asked:
-                found.setdefault(what, set()).update(names.get(label) or {label.removeprefix("exec-")})
-    return [f"{what} ({', '.join(sorted(labels))})" for what, labels in found.items()]
+    tasks = _tasks(request.pipeline)
+    for label, executor in request.pipeline.deployment_spec.executors.items():
+        kubernetes, own = platform_of(request.platform, label)
+        asked = [*_placement(kubernetes), *(["spot placement"] if own.spot else [])]
+        if not request.containers:
+            asked += [*_isolation(executor, kubernetes), *_unnamed(request, executor, kubernetes, tasks.get(label, []))]
+        for what in asked:
+            found.setdefault(what, set()).update(name for name, _ in tasks.get(label, []))
+            if label not in tasks:
+                found[what].add(label.removeprefix("exec-"))
+    return [f"{what} ({', '.join(sorted(names))})" for what, names in found.items()]
 
 
-def _tasks(pipeline: PipelineSpec) -> dict[str, set[str]]:
-    """Executor label -> the names of the tasks that use it: equal executors are kept once."""
-    names: dict[str, set[str]] = {}
+def _placement(kubernetes: KubernetesExecutor) -> Iterator[str]:
+    """What only a cluster has: a choice of machines, and pods."""
+    if kubernetes.node_selector or kubernetes.tolerations or kubernetes.node_affinity or kubernetes.pod_affinity:
+        yield "node selectors, tolerations and affinity"
+    if kubernetes.pod_resource_claims:
+        yield "claims of devices"
+    if any(each.restart_policy == "Always" for each in kubernetes.init_containers):
+        yield "containers beside the task's own"
+    if any(each.restart_policy != "Always" for each in kubernetes.init_containers):
+        yield "init containers"
+
+
+def _isolation(executor: Executor, kubernetes: KubernetesExecutor) -> Iterator[str]:
+    """What a container has and a process does not."""
+    resources = executor.container.resources if executor.container else None
+    if resources and resources.accelerator:
+        yield "accelerators"
+    if resources and (resources.resource_cpu_limit or resources.resource_memory_limit):
+        yield "CPU and memory limits"
+    if kubernetes.security_context:
+        yield "security contexts"
+    if any(each.size_limit for each in kubernetes.empty_dir_mounts):
+        yield "size limits of volumes"
+
+
+def _unnamed(
+    request: Request, executor: Executor, kubernetes: KubernetesExecutor, tasks: list[tuple[str, Task]]
+) -> Iterator[str]:
+    """Mounts of which no word speaks: a program that knows its path by heart does not find the folder."""
+    known: list[Any] = [request.arguments, *(ir.to_data(task.inputs) for _, task in tasks)]
+    known += [ir.to_data(executor.container)] if executor.container else []
+    text = "\n".join(_texts(known))
+    for path in _paths(kubernetes):
+        if not volumes.is_named(path, text):
+            yield f"a mount at {path}, which their words do not name and only ${volumes.variable(path)} does"
+
+
+def _paths(kubernetes: KubernetesExecutor) -> Iterator[str]:
+    paths = [
+        *(each.mount_path for each in kubernetes.pvc_mount),
+        *(each.mount_path for each in kubernetes.secret_as_volume),
+        *(each.mount_path for each in kubernetes.config_map_as_volume),
+        *(each.mount_path for each in kubernetes.empty_dir_mounts),
+        *(each.mount_path for each in kubernetes.generic_ephemeral_volume),
+    ]
+    for path in dict.fromkeys(each.rstrip("/") for each in paths):
+        if path and path != volumes.SHARED:
+            yield path
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Every text inside plain data."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for each in value.values():
+            yield from _texts(each)
+    elif isinstance(value, list | tuple):
+        for each in value:
+            yield from _texts(each)
+
+
+def _tasks(pipeline: PipelineSpec) -> dict[str, list[tuple[str, Task]]]:
+    """Executor label -> the tasks that use it, with their names: equal executors are kept once."""
+    found: dict[str, list[tuple[str, Task]]] = {}
     for holder in (pipeline.root, *pipeline.components.values()):
         for key, task in (holder.dag.tasks if holder.dag else {}).items():
             component = pipeline.components.get(task.component_ref.name)
             if component and component.executor_label:
-                names.setdefault(component.executor_label, set()).add(task.task_info.name or key)
-    return names
+                found.setdefault(component.executor_label, []).append((task.task_info.name or key, task))
+    return found

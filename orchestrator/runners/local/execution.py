@@ -62,11 +62,11 @@ class Execution:
         self.starter.close()
         self.pods.close()
 
-    def cancel(self, *, at_once: bool) -> None:
-        """Stop what runs, gracefully or at once, and drop what waits for a process."""
+    def cancel(self, *, at_once: bool, late: str = "") -> None:
+        """Stop what runs, gracefully or at once, and drop what waits for a process; `late` says that time is over."""
         self._cancelled = True
-        reason = "the run was cancelled"
-        for work in self.pool.cancel(reason, at_once=at_once):
+        reason = late or "the run was cancelled"
+        for work in self.pool.cancel(Status.FAILED if late else Status.CANCELLED, reason, at_once=at_once):
             if work.is_leaf:
                 self._finish(work, Status.CANCELLED, reason)
             else:
@@ -103,9 +103,8 @@ class Execution:
             if source.task_final_status and source.task_final_status.producer_task in siblings
         }
         replaced |= cache.pointed(work.given, self.request.pointer)
-        found = cache.key(
-            work.task, work.component, executor, work.given, code={**code, **self.pods.identity(work)}, replaced=replaced
-        )
+        code = {**code, **self.pods.identity(work)}
+        found = cache.key(work.task, work.component, executor, work.given, code=code, replaced=replaced)
         work.cache_key, work.key_parts = found.text, found.parts
         before = self.request.finished.get(work.id.path)
         if before and before.cache_key and before.cache_key == work.cache_key and self._reuse(work, before):

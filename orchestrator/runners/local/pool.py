@@ -79,11 +79,11 @@ class Pool:
             if progress:
                 self.tell(TaskProgress(running.work.id, *progress, now))
 
-    def cancel(self, reason: str, *, at_once: bool) -> list[Work]:
-        """Stop what runs, gracefully or at once; what waited is handed back."""
+    def cancel(self, status: Status, reason: str, *, at_once: bool) -> list[Work]:
+        """Stop what runs, gracefully or at once, and let it come to `status`; what waited is handed back."""
         now = self.clock()
         for running in self._running:
-            running.stop(Status.CANCELLED, reason, now, 0 if at_once else GRACE)
+            running.stop(status, reason, now, 0 if at_once else GRACE)
         waiting = [*self._ready, *(work for _, _, work in self._later)]
         self._ready.clear()
         self._later.clear()

@@ -76,7 +76,7 @@ def run(
         schedule.execution.workspace.make()
         root = _root(request, given, schedule.execution.store)
         yield from schedule.events(root)
-        status, reason = _outcome(root, list(_gates(root)))
+        status, reason = (Status.FAILED, schedule.late) if schedule.late else _outcome(root, list(_gates(root)))
         if status is Status.SUCCEEDED:
             schedule.execution.workspace.remove()
         yield RunFinished(request.run, status, clock(), reason, root.outputs or Values())

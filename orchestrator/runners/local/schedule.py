@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.errors import RunError
 from orchestrator.runners.events import Event, Status, TaskFinished
-from orchestrator.runners.local import graph, inputs
+from orchestrator.runners.local import deadline, graph, inputs
 from orchestrator.runners.local.execution import Execution
 from orchestrator.runners.local.watch import Watch
 from orchestrator.runners.local.work import Work
@@ -40,6 +40,9 @@ class Schedule:
             request, cached, watch, clock, names, tell=self._events.append, end=self._end, reopen=self._open
         )
         self._cancelling = 0
+        self._deadline = deadline.of(request.platform, clock())
+        self.late = ""
+        """Why the run was stopped, if its time was over."""
 
     def events(self, root: Work) -> Iterator[Event]:
         """Everything that happens until the root has ended."""
@@ -55,12 +58,27 @@ class Schedule:
                 continue
             if root.status.final:
                 return
-            self.watch.wait(self.execution.pool.pause())
+            self.watch.wait(self._pause())
             if self.watch.interrupts > self._cancelling:
                 self._cancelling = min(self.watch.interrupts, 2)
                 self.execution.cancel(at_once=self._cancelling > 1)
+            self._enforce()
             self.execution.reap()
             yield from self._told()
+
+    def _pause(self) -> float | None:
+        """Seconds until something has to be looked at, if nothing happens before."""
+        pause = self.execution.pool.pause()
+        if self._deadline is None or self._cancelling:
+            return pause
+        left = max(0.0, self._deadline.at - self.clock())
+        return left if pause is None else min(pause, left)
+
+    def _enforce(self) -> None:
+        """Stop the run when its time is over, as gracefully as somebody who cancels it for the first time."""
+        if self._deadline and not self._cancelling and self.clock() >= self._deadline.at:
+            self._cancelling, self.late = 1, self._deadline.reason
+            self.execution.cancel(at_once=False, late=self.late)
 
     def _told(self) -> Iterator[Event]:
         while self._events:

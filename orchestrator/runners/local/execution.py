@@ -66,7 +66,8 @@ class Execution:
         """Stop what runs, gracefully or at once, and drop what waits for a process; `late` says that time is over."""
         self._cancelled = True
         reason = late or "the run was cancelled"
-        for work in self.pool.cancel(Status.FAILED if late else Status.CANCELLED, reason, at_once=at_once):
+        status = Status.FAILED if late else Status.CANCELLED
+        for work in self.pool.cancel(status, reason, at_once=at_once, spares_final=bool(late)):
             if work.is_leaf:
                 self._finish(work, Status.CANCELLED, reason)
             else:

@@ -79,15 +79,17 @@ class Pool:
             if progress:
                 self.tell(TaskProgress(running.work.id, *progress, now))
 
-    def cancel(self, status: Status, reason: str, *, at_once: bool) -> list[Work]:
+    def cancel(self, status: Status, reason: str, *, at_once: bool, spares_final: bool = False) -> list[Work]:
         """Stop what runs, gracefully or at once, and let it come to `status`; what waited is handed back."""
         now = self.clock()
         for running in self._running:
-            running.stop(status, reason, now, 0 if at_once else GRACE)
+            if not (spares_final and running.work.is_final):
+                running.stop(status, reason, now, 0 if at_once else GRACE)
         waiting = [*self._ready, *(work for _, _, work in self._later)]
-        self._ready.clear()
+        spared = [work for work in waiting if spares_final and work.is_final]
+        self._ready = deque(spared)
         self._later.clear()
-        return waiting
+        return [work for work in waiting if work not in spared]
 
     def kill(self) -> None:
         """End every program at once."""

@@ -62,7 +62,7 @@ class Schedule:
             if self.watch.interrupts > self._cancelling:
                 self._cancelling = min(self.watch.interrupts, 2)
                 self.execution.cancel(at_once=self._cancelling > 1)
-            self._enforce()
+            self._enforce(root)
             self.execution.reap()
             yield from self._told()
 
@@ -74,11 +74,14 @@ class Schedule:
         left = max(0.0, self._deadline.at - self.clock())
         return left if pause is None else min(pause, left)
 
-    def _enforce(self) -> None:
-        """Stop the run when its time is over, as gracefully as somebody who cancels it for the first time."""
-        if self._deadline and not self._cancelling and self.clock() >= self._deadline.at:
+    def _enforce(self, root: Work) -> None:
+        """Stop the run gracefully when its time is over; what ends it is left alone."""
+        if self._deadline is None or self._cancelling or self.clock() < self._deadline.at:
+            return
+        if root.is_open:
             self._cancelling, self.late = 1, self._deadline.reason
             self.execution.cancel(at_once=False, late=self.late)
+        self._deadline = None
 
     def _told(self) -> Iterator[Event]:
         while self._events:

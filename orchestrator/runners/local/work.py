@@ -114,6 +114,13 @@ class Work:
         return self.runs_always and (told or after)
 
     @property
+    def is_open(self) -> bool:
+        """Whether something in it has not ended, beside what ends the run."""
+        if self.status.final or self.is_final:
+            return False
+        return any(child.is_open for child in self.children.values()) if self.children else True
+
+    @property
     def is_loop(self) -> bool:
         """Whether this stands for all iterations together."""
         return not self.is_iteration and bool(self.task.parameter_iterator or self.task.artifact_iterator)

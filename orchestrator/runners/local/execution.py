@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
@@ -10,7 +9,7 @@ from orchestrator import ir
 from orchestrator.errors import OrchestratorError, RunError
 from orchestrator.ir.spec import Container, Executor, Importer
 from orchestrator.runners.events import Event, Status, TaskFinished, TaskRetried, TaskStarted
-from orchestrator.runners.local import cache, importer, launch, outputs, workspace
+from orchestrator.runners.local import cache, importer, launch, outputs, task_config, workspace
 from orchestrator.runners.local.launch import Spot
 from orchestrator.runners.local.pods import Pods
 from orchestrator.runners.local.pool import Pool
@@ -50,9 +49,9 @@ class Execution:
         self.reopen = reopen
         self.store = ArtifactStore(request.settings.state / "artifacts")
         self.workspace = workspace.of(request.platform, request.settings.state, request.run)
-        self.environment = launch.environment(request.settings, request.code_paths, names, os.environ)
         self.pool = Pool(request.settings.workers, clock, tell)
         self.starter = Starter(request, watch)
+        self.environment = self.starter.environment(names)
         self.pods = Pods(request, names)
         self._cancelled = False
 
@@ -79,11 +78,17 @@ class Execution:
         if not self.request.selection.runs(work.id.path):
             self._keep(work)
             return
+        executor = self._executor(work)
+        if executor.container and task_config.parameters(work.component):
+            try:
+                work.given = self.pods.told(work, executor.container)
+            except RunError as error:
+                self._finish(work, Status.FAILED, error.message)
+                return
         before = self.request.finished.get(work.id.path)
         # What ends a run is told what became of it: its cache key, below, knows whether that is the same as before.
         if before and not work.ends and before.holds(work.given) and self._reuse(work, before):
             return
-        executor = self._executor(work)
         try:
             if executor.importer:
                 self._import(work, executor.importer)
@@ -92,7 +97,7 @@ class Execution:
             elif self.pods.is_claim(executor.container):
                 self._claim(work, executor.container)
             else:
-                self._enqueue(work, executor, cache.code(executor.container, self.request.code_paths))
+                self._enqueue(work, self.starter.known(executor, work.given), self.starter.code(executor.container))
         except OrchestratorError as error:
             self._finish(work, Status.FAILED, error.message)
 
@@ -196,8 +201,15 @@ class Execution:
             pod = self.pods.pod(work, at)
             env = {**self.environment, **pod.environment}
             given = self.workspace.seen(work.given)
+            kubernetes = self._platform(work)[0]
             prepared = launch.prepare(
-                executor.container, work.component, given, at, names=work.names(self.names), env=env
+                executor.container,
+                work.component,
+                given,
+                at,
+                names=work.names(self.names),
+                env=env,
+                kubernetes=kubernetes,
             )
             at.make(work.component)
             pod.volumes.make()
@@ -207,7 +219,7 @@ class Execution:
             self._finish(work, Status.FAILED, launch.refusal(error))
             return
         now = self.clock()
-        limit = self._platform(work)[0].active_deadline_seconds
+        limit = kubernetes.active_deadline_seconds
         work.status = Status.RUNNING
         self.pool.run(Running(work, handle, at, Lines(at.log), now, float(limit) if limit else None))
         self.tell(TaskStarted(work.id, now, work.given, str(at.log), work.attempt))
@@ -232,6 +244,8 @@ class Execution:
             try:
                 work.outputs = outputs.collect(work.component, at.places, self.store)
                 warnings = self._warnings(at)
+                found = self.starter.settled(self._executor(work), work.given, work.key_parts)
+                work.cache_key, work.key_parts = found or (work.cache_key, work.key_parts)
                 at.clean()
             except (OrchestratorError, OSError) as error:
                 status, reason = Status.FAILED, str(error)
@@ -239,7 +253,7 @@ class Execution:
                 self._finish(work, Status.SUCCEEDED, log=str(at.log), warnings=warnings)
                 return
         else:
-            status, reason = Status.FAILED, self.pods.masked(outputs.reason(code, at.log))
+            status, reason = Status.FAILED, self.pods.masked(running.handle.reason() or outputs.reason(code, at.log))
         if status is Status.FAILED and self.again(work, reason):
             return
         kept = Values()

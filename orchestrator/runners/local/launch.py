@@ -16,7 +16,7 @@ from orchestrator.digest import of_text
 from orchestrator.errors import RunError
 from orchestrator.ir.platform import KubernetesExecutor, OrchestratorExecutor, PlatformSpec
 from orchestrator.ir.spec import Component, Container
-from orchestrator.runners.local import placeholders, traces
+from orchestrator.runners.local import placeholders, task_config, traces
 from orchestrator.runners.local.containers import limits
 from orchestrator.runners.local.containers.limits import Limits
 from orchestrator.runners.local.places import Places
@@ -149,6 +149,7 @@ def prepare(
     kubernetes: KubernetesExecutor = _NO_KUBERNETES,
 ) -> Launch:
     """The launch of a container task as a process. Raises RunError when it cannot be one."""
+    container = task_config.applied(container, component)
     executor_input = _executor_input(component, given, at.places)
     paths = {f"inputs.{name}": listed[0].place for name, listed in given.artifacts.items() if listed}
     paths |= {f"outputs.{name}": str(at.places.artifact(name)) for name in component.output_definitions.artifacts}

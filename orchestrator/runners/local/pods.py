@@ -11,19 +11,20 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from orchestrator import digest
 from orchestrator.errors import RunError
 from orchestrator.ir.platform import KubernetesExecutor, PlatformSpec, PodMetadata
 from orchestrator.ir.spec import Component, ComponentRef, Container, Task, TaskInputParameter, TaskInputs
 from orchestrator.runners.cel import text as as_text
-from orchestrator.runners.local import asked, claims, inputs, launch, volumes
+from orchestrator.runners.local import asked, claims, inputs, launch, task_config, volumes
 from orchestrator.runners.local.asked import Asked, Variable
 from orchestrator.runners.local.launch import Launch, Spot
 from orchestrator.runners.local.volumes import Volumes
 from orchestrator.runners.local.work import Work
 from orchestrator.stores import secrets
+from orchestrator.stores.artifacts import Values
 from orchestrator.stores.secrets import Secrets
 
 if TYPE_CHECKING:
@@ -124,23 +125,38 @@ class Pods:
         """Make or delete a claim: its name, and what is odd about it. Raises RunError."""
         return claims.perform(container, work.given.parameters, self.state, self.request.run, work.id.path)
 
+    def told(self, work: Work, container: Container) -> Values:
+        """What a task is given, with its own configuration where its component asks for it. Raises RunError."""
+        return task_config.told(
+            container,
+            work.component,
+            self._executor(work),
+            work.given,
+            names=work.names(self.names),
+            filled=lambda source: self._value_of(work, source),
+        )
+
     def _asked(self, work: Work) -> Asked:
         executor = self._executor(work)
-        return (
-            asked.NOTHING
-            if executor == _NO_EXECUTOR
-            else asked.read(executor, lambda source: self._filled(work, source))
-        )
+        if executor == _NO_EXECUTOR:
+            return asked.NOTHING
+        found = asked.read(executor, lambda source: self._filled(work, source))
+        return task_config.applied_pod(found, work.component)
 
     def _executor(self, work: Work) -> KubernetesExecutor:
         return launch.platform_of(self.request.platform, work.component.executor_label)[0]
 
     def _filled(self, work: Work, source: TaskInputParameter) -> str:
-        """The text of a parameter, as the task's own inputs get theirs: from its place in the DAG."""
+        """The text of a parameter; "" when nothing gave it one."""
+        value = self._value_of(work, source)
+        return "" if value is None else as_text(value)
+
+    def _value_of(self, work: Work, source: TaskInputParameter) -> Any:
+        """The value of a parameter, as the task's own inputs get theirs: from its place in the DAG."""
         at = work.parent if work.is_iteration and work.parent else work
         task = Task(component_ref=ComponentRef(name=""), inputs=TaskInputs(parameters={"name": source}))
         found = inputs.resolve(task, Component(), at.around(self.names, self.request.run, "")).parameters
-        return as_text(found["name"]) if "name" in found else ""
+        return found.get("name")
 
     def _value(self, variable: Variable) -> bytes | None:
         """The value of a variable: from the file, or from the caller's own; None when it may be left out."""

@@ -112,11 +112,15 @@ class Containers:
             )
         return Container(self.engine, name, launch, popen)
 
-    def image(self, name: str) -> str:
-        """The digest of an image that is on this machine; "" for one that is not yet."""
-        if name not in self._images and (found := self.engine.image(name)):
-            self._images[name] = found
-        return self._images.get(name, "")
+    def known(self, image: str) -> str:
+        """An image by name and digest; one that is not on this machine yet has none."""
+        if image not in self._images:
+            self._images[image] = self.engine.image(image)
+        return f"{image}@{self._images[image]}"
+
+    def forget(self) -> None:
+        """Ask for digests anew: an image may have been pulled."""
+        self._images.clear()
 
     def close(self) -> None:
         """End what still runs, and the watcher."""

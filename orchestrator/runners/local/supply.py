@@ -110,7 +110,7 @@ class _Search:
             name = self._called(here, component)
             if self.selection.runs(path):
                 inputs = {*task.inputs.parameters, *task.inputs.artifacts}
-                needs = {each: Need(name, each) for each in inputs}
+                needs = {each: Need(name, _named_by(task, each)) for each in inputs}
             elif component.dag and any(each.startswith(path + "/") for each in self.selection.paths or ()):
                 condition = task.trigger_policy.condition if task.trigger_policy else ""
                 asked = [one or other for one, other in _CONDITION.findall(condition)]
@@ -260,6 +260,14 @@ def _with_named(task: Task, names: Iterable[str]) -> Iterator[str]:
         parameter = task.inputs.parameters.get(name)
         if parameter and parameter.runtime_value:
             todo += _NAMED.findall(_text(parameter.runtime_value.constant))
+
+
+def _named_by(task: Task, name: str) -> str:
+    """The input as its author knows it: of a value that stands inside a text, the input that holds the text."""
+    for other, parameter in task.inputs.parameters.items():
+        if parameter.runtime_value and name in _NAMED.findall(_text(parameter.runtime_value.constant)):
+            return other
+    return name
 
 
 def _text(value: Any) -> str:

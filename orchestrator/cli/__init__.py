@@ -11,7 +11,19 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.cli import cache, complaint, endpoints, files, history, manual, models, running, screen
+from orchestrator.cli import (
+    cache,
+    collection,
+    complaint,
+    endpoints,
+    environments,
+    files,
+    history,
+    manual,
+    models,
+    running,
+    screen,
+)
 from orchestrator.errors import BackendError, OrchestratorError
 
 BUG = 70
@@ -42,7 +54,7 @@ def _root(
 
 
 _COMMANDS = {
-    "Runs": (running.run, history.runs, history.show, history.logs, running.resume, running.cancel),
+    "Runs": (running.run, history.runs, history.show, history.logs, running.resume, running.cancel, collection.gc),
     "Serving": (endpoints.serve,),
     "Files": (files.init, files.validate, files.compile, files.graph, files.schema, files.version),
 }
@@ -50,6 +62,7 @@ for _panel, _commands in _COMMANDS.items():
     for _command in _commands:
         app.command(cls=manual.Command, rich_help_panel=_panel)(_command)
 app.add_typer(cache.app, name="cache", rich_help_panel="Runs")
+app.add_typer(environments.app, name="environments", rich_help_panel="Files")
 app.add_typer(endpoints.app, name="endpoints", rich_help_panel="Serving")
 app.add_typer(models.app, name="models", rich_help_panel="Serving")
 

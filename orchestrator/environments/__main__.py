@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +22,13 @@ def main(file: str) -> None:
     spec = making.Spec(**told["spec"])
     words: list[str] = told["words"]
     environment = dict(os.environ)
+    elsewhere = making.satisfied(spec, sys.executable)
     try:
-        making.ensure(spec)
+        making.ensure(replace(spec, hasty=elsewhere))
     except making.NotMadeError as error:
-        if not making.satisfied(spec, sys.executable):
-            hint = error.hint or told["hint"]
-            sys.exit(f"error: {error.reason}{f' (hint: {hint})' if hint else ''}")
-        print(f"warning: {error.reason}; the environment of orc has it all, so it runs in that", flush=True)
+        if not elsewhere:
+            sys.exit(f"error: {error}")
+        print(f"warning: {error.reason}; the environment of orc has it, so it runs in that", flush=True)
         words = [sys.executable if each == told["python"] else each for each in words]
         environment["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), environment.get("PATH", "")])
         environment["VIRTUAL_ENV"] = sys.prefix

@@ -6,26 +6,24 @@ Everything that must not wait for it runs elsewhere: a task makes the environmen
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import fcntl
 import json
 import os
 import re
 import shutil
-import signal
-import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
+
+from orchestrator.environments import installing
 
 STAMP = "complete.json"
 NAME = re.compile(r"[0-9a-f]{32}")
-_PASSWORD = re.compile(r"://[^/\s@'\"]+@")
+_HINT = "`orc environments make FILE` prepares all of a pipeline's environments while there is a network"
 _MEMORY = 30.0  # Seconds for which what failed is not tried again by the tasks of the same run.
-_PR_SET_PDEATHSIG = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +40,8 @@ class Spec:
     """What is installed, for people."""
     by: str = ""
     """Who makes it: what failed for one is not tried again at once by its next task."""
+    hasty: bool = False
+    """Whether to give up at once without a network, because the program can run elsewhere."""
     own: bool = False
     """An empty environment with pip for one task alone, which installs into it what it wants."""
 
@@ -53,6 +53,9 @@ class NotMadeError(Exception):
         super().__init__(reason)
         self.reason = reason
         self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.reason} (hint: {self.hint})" if self.hint else self.reason
 
 
 def is_ready(folder: Path) -> bool:
@@ -86,151 +89,82 @@ def remove(folder: Path) -> None:
     with _locked(folder):
         (folder / STAMP).unlink(missing_ok=True)
         shutil.rmtree(folder)
+        for ending in (".failed", ".lock"):
+            folder.with_name(folder.name + ending).unlink(missing_ok=True)
 
 
 def satisfied(spec: Spec, python: str) -> bool:
     """Whether the environment of a Python holds all of it already. Nothing is changed, and no network is used."""
-    words = ["--check", "--offline", "--python", python]
-    return bool(spec.uv) and all(_uv(spec, each, words) == 0 for each in spec.installs)
-
-
-def redacted(text: str) -> str:
-    """A text without the passwords of the addresses in it."""
-    return _PASSWORD.sub("://***@", text)
+    if spec.own or not spec.uv:
+        return False
+    options = ["--check", "--offline", "--python", python]
+    root = Path(spec.folder).parent
+    return all(installing.install(spec.uv, each, options, root, -1, quiet=True).code == 0 for each in spec.installs)
 
 
 def _make(spec: Spec, lock: int) -> None:
     folder = Path(spec.folder)
-    if spec.own:
-        words = [spec.python, "-m", "venv", "--clear", str(folder)]
-        if _run(words, _outer(), folder.parent, lock, shown=True) != 0:
-            raise NotMadeError("an environment of its own cannot be made: `python -m venv` failed")
-        return
-    if not spec.uv:
-        raise NotMadeError(
-            f"{spec.told} must be installed first, and uv is not there", "pip install 'orchestrator[kfp]'"
-        )
+    root = folder.parent
+    if not spec.uv and not spec.own:
+        reason = f"{spec.told} must be installed first, and uv is not there to do it"
+        raise NotMadeError(reason, "pip install 'orchestrator[kfp]'")
     total = len(spec.installs)
-    print(f"::progress 0/{total} installing {spec.told}", flush=True)
-    words = [spec.uv, "venv", "--quiet", "--no-project", "--python", spec.python, str(folder)]
-    if _run(words, _outer(), folder.parent, lock, shown=True) != 0:
-        raise NotMadeError(f"no environment can be made in {folder.parent}: uv failed, its lines are above")
+    _progress(spec, 0, total)
+    said = _empty(spec, root, lock)
+    if said.code != 0:
+        raise NotMadeError(f"no environment can be made in {root}: {said.gist}")
+    options = ["--python", str(folder / "bin" / "python")]
     for done, install in enumerate(spec.installs, 1):
-        if _uv(spec, install, ["--python", str(folder / "bin" / "python")], lock, shown=True) != 0:
-            packages = redacted(", ".join(install["packages"]))
-            raise NotMadeError(f"{packages} cannot be installed: uv failed, its lines are above")
-        print(f"::progress {done}/{total} installed {redacted(', '.join(install['packages']))}", flush=True)
-    stamp = {"told": spec.told, "python": ".".join(map(str, sys.version_info[:3])), "made": time.time()}
-    _write(folder / STAMP, stamp)
+        said = installing.install(spec.uv, install, options, root, lock, hasty=spec.hasty)
+        if said.code != 0:
+            hint = _HINT if said.is_offline else ""
+            raise NotMadeError(f"{install['told']} cannot be installed: {said.gist}", hint)
+        _progress(spec, done, total)
+    _write(folder / STAMP, {"told": spec.told, "python": ".".join(map(str, sys.version_info[:3]))})
+    _failure(spec).unlink(missing_ok=True)
 
 
-def _uv(spec: Spec, install: Mapping[str, Any], words: Sequence[str], lock: int = -1, *, shown: bool = False) -> int:
-    """Run `uv pip install`; the addresses go through the environment, so that no list of processes shows them."""
-    if not install["packages"]:
-        return 0
-    # As pip has it: the best version of all indexes.
-    environment = {**_outer(), "UV_INDEX_STRATEGY": "unsafe-best-match"}
-    if "UV_CACHE_DIR" not in environment and not is_writable(_cache(environment)):
-        environment["UV_CACHE_DIR"] = str(Path(spec.folder).parent / "uv")
-    for name, values in (
-        ("UV_DEFAULT_INDEX", [install["index"]]),
-        ("UV_EXTRA_INDEX_URL", install["indexes"]),
-        ("UV_INSECURE_HOST", [_host(each) for each in install["trusted"]]),
-    ):
-        if any(values):
-            environment[name] = " ".join(values)
-    if install["links"]:
-        environment["UV_FIND_LINKS"] = ",".join(install["links"])
-    options = [*(["--no-deps"] if install["bare"] else []), *(["--prerelease=allow"] if install["pre"] else [])]
-    line = [spec.uv, "pip", "install", *options, *words, "--requirements", "-"]
-    given = "\n".join(install["packages"]) + "\n"
-    folder = Path(spec.folder).parent
-    return _run(line, environment, folder, lock, given=given, shown=shown)
+def _empty(spec: Spec, root: Path, lock: int) -> installing.Said:
+    """An environment without packages; one for a task alone has pip, since the task is going to use it."""
+    variables = installing.variables(root)
+    words = [spec.uv, "venv", "--quiet", "--no-project", "--python", spec.python, spec.folder]
+    if not spec.own:
+        return installing.run(words, variables, root, lock)
+    print("its command installs packages itself: it gets an empty environment of its own for that", flush=True)
+    if spec.uv:
+        said = installing.run([*words, "--seed"], {**variables, "UV_HTTP_RETRIES": "0"}, root, lock, quiet=True)
+        if said.code == 0:
+            return said
+    return installing.run([spec.python, "-m", "venv", "--clear", spec.folder], variables, root, lock)
 
 
-def _run(
-    words: Sequence[str], environment: Mapping[str, str], folder: Path, lock: int, *, given: str = "", shown: bool
-) -> int:
-    """Run a program that dies with this one, and holds the lock for as long as it lives; say what it says."""
-    with subprocess.Popen(
-        list(words),
-        cwd=folder,  # Not in the project, whose own settings for uv are not meant for this.
-        env=dict(environment),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        pass_fds=[lock] if lock >= 0 else [],
-        preexec_fn=_die_with_parent,  # noqa: PLW1509  There are no threads here.
-    ) as program:
-        if program.stdin:
-            with contextlib.suppress(BrokenPipeError):
-                program.stdin.write(given.encode())
-                program.stdin.close()
-        for line in program.stdout or ():
-            if shown:
-                print(redacted(line.decode("utf-8", "replace")), end="", flush=True)
-    return program.returncode
-
-
-def _die_with_parent() -> None:
-    if sys.platform.startswith("linux"):
-        with contextlib.suppress(OSError, AttributeError):
-            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-
-
-def _outer() -> dict[str, str]:
-    """The environment of uv: what pip was told about indexes and certificates, and nothing of the caller's Python."""
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if name not in ("VIRTUAL_ENV", "CONDA_PREFIX", "PYTHONPATH", "PYTHONHOME", "UV_PYTHON", "UV_SYSTEM_PYTHON")
-        and not name.startswith(("UV_PROJECT", "UV_TARGET", "UV_PREFIX"))
-    }
-    for ours, theirs in (
-        ("UV_DEFAULT_INDEX", "PIP_INDEX_URL"),
-        ("UV_EXTRA_INDEX_URL", "PIP_EXTRA_INDEX_URL"),
-        ("UV_NO_INDEX", "PIP_NO_INDEX"),
-        ("UV_CONSTRAINT", "PIP_CONSTRAINT"),
-        ("SSL_CERT_FILE", "PIP_CERT"),
-        ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"),
-    ):
-        if kept.get(theirs) and not kept.get(ours) and not (ours == "UV_DEFAULT_INDEX" and kept.get("UV_INDEX_URL")):
-            kept[ours] = kept[theirs]
-    if kept.get("PIP_FIND_LINKS") and not kept.get("UV_FIND_LINKS"):
-        kept["UV_FIND_LINKS"] = kept["PIP_FIND_LINKS"].replace(" ", ",")
-    if kept.get("PIP_TRUSTED_HOST") and not kept.get("UV_INSECURE_HOST"):
-        kept["UV_INSECURE_HOST"] = " ".join(_host(each) for each in kept["PIP_TRUSTED_HOST"].split())
-    return {**kept, "UV_PYTHON_DOWNLOADS": "never", "UV_NO_PROGRESS": "1"}
-
-
-def _cache(environment: Mapping[str, str]) -> Path:
-    """Where uv keeps what it has fetched."""
-    return Path(environment.get("XDG_CACHE_HOME") or Path(environment.get("HOME") or "/", ".cache"), "uv")
-
-
-def is_writable(folder: Path) -> bool:
-    """Whether a folder can be written to, or made where the nearest one above it is."""
-    while not folder.exists() and folder != folder.parent:
-        folder = folder.parent
-    return folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)
-
-
-def _host(address: str) -> str:
-    """The host of what pip was told to trust: the SDK writes whole addresses."""
-    return address.partition("://")[2].partition("/")[0].rpartition("@")[2] if "://" in address else address
+def _progress(spec: Spec, done: int, total: int) -> None:
+    if spec.by and total:  # Where a task says how far it is.
+        print(f"::progress {done}/{total} installing {spec.told}", flush=True)
 
 
 @contextlib.contextmanager
 def _locked(folder: Path) -> Iterator[int]:
     """Hold the lock of an environment; who else wants to make it waits."""
     file = folder.with_name(folder.name + ".lock")
-    with file.open("a") as stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            print("waiting for another task, which makes the environment this one needs", flush=True)
-            fcntl.flock(stream, fcntl.LOCK_EX)
-        yield stream.fileno()
+    while True:
+        with file.open("a") as stream:
+            try:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                print("waiting for another task, which makes the environment this one needs", flush=True)
+                fcntl.flock(stream, fcntl.LOCK_EX)
+            if _is_at(stream, file):
+                yield stream.fileno()
+                return
+
+
+def _is_at(stream: IO[str], file: Path) -> bool:
+    """Whether an open file is still the one of that name: who removes an environment removes its lock."""
+    try:
+        return file.stat().st_ino == os.fstat(stream.fileno()).st_ino
+    except FileNotFoundError:
+        return False
 
 
 def _failure(spec: Spec) -> Path:
@@ -249,7 +183,7 @@ def _recall(spec: Spec) -> None:
         file = _failure(spec)
         told = json.loads(file.read_text(encoding="utf-8"))
         if spec.by and told["by"] == spec.by and time.time() - file.stat().st_mtime < _MEMORY:
-            raise NotMadeError(str(told["reason"]).replace(", its lines are above", " a moment ago"), str(told["hint"]))
+            raise NotMadeError(str(told["reason"]), str(told["hint"]))
 
 
 def _write(file: Path, data: Mapping[str, Any]) -> None:

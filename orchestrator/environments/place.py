@@ -50,7 +50,7 @@ class Environment:
             folder=str(self.folder),
             python=_base(),
             uv=_uv(),
-            installs=[each.to_data() for each in self.installs],
+            installs=[{**each.to_data(), "told": requirements.told([each])} for each in self.installs],
             told=requirements.told(self.installs),
             by=by,
         )

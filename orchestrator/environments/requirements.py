@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -13,6 +14,7 @@ from orchestrator.errors import RunError
 _PASSWORD = re.compile(r"://[^/\s@'\"]+@")
 _NAME = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)\s*(\[[^\]]*\])?\s*(.*)", re.DOTALL)
 _URL = re.compile(r"[a-z+]+://|^\.{0,2}/")
+_OLDER = re.compile(r""";\s*python_version\s*<\s*["']3\.(\d+)["']\s*$""")
 _WITH_VALUE = {
     "--index-url": "index",
     "-i": "index",
@@ -117,12 +119,19 @@ def normalised(packages: Sequence[str]) -> tuple[str, ...]:
 
 def told(installs: Sequence[Install]) -> str:
     """What is installed, for people; no password is in it."""
-    return redacted(", ".join(dict.fromkeys(package for each in installs for package in each.packages)))
+    packages = (package for each in installs for package in each.packages if not _is_idle(package))
+    return redacted(", ".join(dict.fromkeys(packages)))
 
 
 def redacted(text: str) -> str:
     """A text without the passwords of the addresses in it."""
     return _PASSWORD.sub("://***@", text)
+
+
+def _is_idle(package: str) -> bool:
+    """Whether it is meant for older Pythons only, as one that the SDK always adds."""
+    found = _OLDER.search(package)
+    return found is not None and int(found[1]) <= sys.version_info.minor
 
 
 def _as_given(install: Install) -> dict[str, Any]:

@@ -24,7 +24,6 @@ from orchestrator.runners.local.bootstrap import Function
 from orchestrator.runners.local.launch import Launch
 
 _BUILTIN = Path(place.__file__).resolve().parent.parent.parent
-_HINT = "`orc environments make FILE` prepares all of a pipeline's environments while there is a network"
 _PYTHONS = ("python", "python3")
 _KFP = re.compile(r"kfp\b(?!-)|.*://|\.{0,2}/|.*@")
 
@@ -158,7 +157,7 @@ def _inside(
 def _unmade(command: Command, chosen: Environment, launch: Launch, *, own: bool) -> Command:
     """The command whose process first makes the environment."""
     spec = asdict(chosen.spec(by=f"{launch.environment.get(traces.RUN, '')}:{os.getpid()}"))
-    told = {"spec": {**spec, "own": own}, "words": command.argv, "python": chosen.python, "hint": _HINT}
+    told = {"spec": {**spec, "own": own}, "words": command.argv, "python": chosen.python}
     file = launch.folder / "tmp" / "environment.json"
     return Command(
         (sys.executable, "-I", str(place.PROGRAM), str(file)),

@@ -73,7 +73,13 @@ def show(run: options.Run = "last", task: options.Task = "", format: options.Lis
 def logs(
     run: options.Run = "last",
     task: options.Task = "",
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the run ends.")] = False,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Go on until the run, or TASK, ends; from any terminal.")
+    ] = False,
+    lines: Annotated[
+        int | None,
+        typer.Option("--lines", "-n", metavar="N", min=0, help="Only the last lines of each log.", show_default=False),
+    ] = None,
 ) -> None:
     """Print what the tasks of a run wrote."""
     from orchestrator.cli import log
@@ -81,9 +87,10 @@ def logs(
     with needed(options.read().state, run) as metadata:
         record = metadata.run(run)
         if follow:
-            log.follow(metadata, record.id, task, is_over=lambda: _status(metadata.run(record.id)) != "RUNNING")
+            is_over = lambda: _status(metadata.run(record.id)) != "RUNNING"  # noqa: E731
+            log.follow(metadata, record.id, task, is_over=is_over, lines=lines)
         else:
-            log.show(metadata, record.id, task)
+            log.show(metadata, record.id, task, lines=lines)
 
 
 @contextlib.contextmanager

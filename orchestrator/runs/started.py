@@ -24,6 +24,7 @@ from orchestrator.runs.again import Wish
 from orchestrator.runs.loaded import load
 from orchestrator.settings import Settings
 from orchestrator.stores.artifacts import NOTHING, is_remote
+from orchestrator.stores.clearing import Row
 from orchestrator.stores.metadata import LAST, Metadata, RunRecord
 
 
@@ -130,7 +131,7 @@ def cancel(run: str, settings: Settings) -> str:
         return f"{record.id} was no longer running; it is now recorded as cancelled"
 
 
-def is_alive(record: RunRecord) -> bool:
+def is_alive(record: RunRecord | Row) -> bool:
     """Whether the process that runs it is there."""
     return record.status == Status.RUNNING and bool(record.pid) and traces.identity(record.pid) == record.pid_started
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import os
 import shutil
 import stat
 import tempfile
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -101,11 +103,10 @@ class ArtifactStore:
         target = self.root / content[:2] / content[:32] / called
         _freeze(path)
         try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            _move(path, target, content)
+            touched = _settle(path, target, content)
         except OSError as error:
             raise BackendError("artifact store", f"cannot keep {name!r}: {error.strerror or error}") from error
-        return Artifact(name, type, target.as_uri(), content, bytes_, stamp(target), dict(metadata or {}))
+        return Artifact(name, type, target.as_uri(), content, bytes_, touched, dict(metadata or {}))
 
     def adopt(self, uri: str, *, type: str, metadata: Mapping[str, Any] | None = None) -> Artifact:
         """An artifact for what lies at a URI: a local file stays where it is, a remote one is fetched once."""
@@ -129,6 +130,10 @@ class ArtifactStore:
     def intact(self, artifact: Artifact) -> bool:
         """Whether the artifact is still there with the content it had."""
         path = artifact.path
+        if path.parent.parent.parent == self.root:
+            # Whoever removes what nothing refers to sees by it that somebody is about to.
+            with contextlib.suppress(OSError):
+                os.utime(path.parent)
         try:
             if not path.exists():
                 return not artifact.size and not artifact.stamp
@@ -202,6 +207,25 @@ def _freeze(path: Path) -> None:
     for file in digest.files(path) if path.is_dir() else [path]:
         with contextlib.suppress(OSError):
             file.chmod(file.stat().st_mode & ~0o222)
+
+
+def _settle(path: Path, target: Path, content: str) -> str:
+    """Move content into its folder of the store, touched so that nobody removes it before it is recorded; its stamp.
+
+    The folder may have been there with nothing referring to it, and be on its way out: then it comes back, or is gone.
+    """
+    for patience in range(5, -1, -1):
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            os.utime(target.parent)
+            if path.exists():
+                _move(path, target, content)
+            return stamp(target)
+        except FileNotFoundError:
+            if not patience:
+                raise
+            time.sleep(0.01)
+    raise AssertionError
 
 
 def _move(path: Path, target: Path, content: str) -> None:

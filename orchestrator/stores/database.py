@@ -44,8 +44,11 @@ class Database:
             yield self._db
 
     @contextlib.contextmanager
-    def writing(self) -> Iterator[sqlite3.Connection]:
-        """The connection in a transaction of its own: nobody else writes meanwhile, and all is written or nothing."""
+    def writing(self, *, trial: bool = False) -> Iterator[sqlite3.Connection]:
+        """The connection in a transaction of its own: nobody else writes meanwhile, and all is written or nothing.
+
+        What is written as a `trial` is taken back.
+        """
         with self._told():
             self._db.execute("BEGIN IMMEDIATE")
             try:
@@ -55,7 +58,7 @@ class Database:
                 with contextlib.suppress(sqlite3.Error):
                     self._db.execute("ROLLBACK")
                 raise
-            self._db.execute("COMMIT")
+            self._db.execute("ROLLBACK" if trial else "COMMIT")
 
     def _prepare(self) -> None:
         with self._told():

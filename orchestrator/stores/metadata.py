@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from orchestrator.errors import NotFoundError, RunError
+from orchestrator.stores import clearing
 from orchestrator.stores.artifacts import NOTHING, Artifact, Values
+from orchestrator.stores.clearing import Cleared, Row
 from orchestrator.stores.database import Database
 from orchestrator.stores.records import Attempt, CacheEntry, RunRecord, TaskRecord
 
@@ -141,8 +143,8 @@ class Metadata:
             db.execute(
                 "INSERT INTO tasks (run, path, position, name, component, status, reason, attempt, started, finished,"
                 " inputs, outputs, cache_key, cached_from, log, warnings, key_parts, missed)"
-                " VALUES (?1,?2,(SELECT count(*) FROM tasks WHERE run=?1),?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,"
-                "?17)"
+                " VALUES (?1,?2,(SELECT count(*) FROM tasks WHERE run=?1),?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15"
+                ",?16,?17)"
                 " ON CONFLICT (run, path) DO UPDATE SET component=excluded.component, status=excluded.status,"
                 " reason=excluded.reason, started=coalesce(tasks.started, excluded.started),"
                 " finished=excluded.finished, inputs=excluded.inputs, outputs=excluded.outputs,"
@@ -178,14 +180,18 @@ class Metadata:
         return found
 
     def alike(self, task: TaskRecord, limit: int = 200) -> list[TaskRecord]:
-        """Tasks of the same component, or of the same name, that gave outputs before this one: the latest first."""
+        """Tasks of the same component or name that gave outputs in a run before this one, the latest first."""
         with self._database.reading() as db:
             rows = db.execute(
                 "SELECT * FROM tasks WHERE (component=?1 OR name=?2) AND status IN ('SUCCEEDED', 'SKIPPED')"
-                " AND cache_key <> '' AND finished <= ?3 AND NOT (run=?4 AND path=?5) ORDER BY finished DESC LIMIT ?6",
-                (task.component, task.name, task.started or 0.0, task.run, task.path, limit),
+                " AND cache_key <> '' AND finished <= ?3 AND run <> ?4 ORDER BY finished DESC LIMIT ?5",
+                (task.component, task.name, task.started or 0.0, task.run, limit),
             ).fetchall()
         return [_task(row) for row in rows]
+
+    def clear(self, choose: Callable[[Sequence[Row]], Collection[str]], *, trial: bool) -> Cleared:
+        """Drop the runs that `choose` names; says what the rest of the record refers to."""
+        return clearing.clear(self._database, choose, trial=trial)
 
     # -- cache
 

@@ -99,7 +99,7 @@ def test_logs_are_followed_to_the_end_of_the_run(project: Path, orc: Orc, start:
     followed = orc("logs", "-f", timeout=60)
     run.communicate(timeout=30)
     assert followed.returncode == 0
-    assert followed.stdout == "==> one <==\n1.0 + 1.0\n\n==> two <==\n2.0 + 1.0\n"
+    assert followed.stdout == "one | 1.0 + 1.0\ntwo | 2.0 + 1.0\n"
     assert orc("logs", "last", "two", "-f").stdout == "2.0 + 1.0\n"
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from orchestrator.errors import Location, PipelineError, Problem, did_you_mean
-from orchestrator.ir.spec import Dag, InputArtifact, InputParameter, PipelineSpec
+from orchestrator.ir.spec import Dag, InputParameter, PipelineSpec
 
 _PASSWORD = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/\s:@]*:[^/\s@]+@")
 WORDS: Mapping[str, str] = {
@@ -33,7 +33,7 @@ def from_text(pipeline: PipelineSpec, given: Mapping[str, str]) -> dict[str, Any
             hint = "credentials come from the environment, where no log and no record shows them"
             problems.append(Problem(_place(name), "the value holds a password", hint))
         elif name in artifacts:
-            values[name] = text
+            values[name] = _uris(text) if artifacts[name].is_artifact_list else text
         elif name not in declared:
             hint = did_you_mean(name, [*declared, *artifacts])
             problems.append(Problem(_place(name), f"the pipeline has no parameter {name!r}", hint))
@@ -79,15 +79,9 @@ def complete(pipeline: PipelineSpec, given: Mapping[str, Any]) -> dict[str, Any]
     return values
 
 
-def listed(value: str, declared: InputArtifact) -> list[str]:
-    """The URIs given for an artifact: one, or for a list of artifacts a JSON list of them."""
-    if declared.is_artifact_list and value.lstrip().startswith("["):
-        try:
-            found = json.loads(value)
-        except ValueError:
-            return [value]
-        return [str(each) for each in found]
-    return [value]
+def listed(given: Any) -> list[str]:
+    """The URIs given for an artifact: one, or those of a list."""
+    return given if isinstance(given, list) else [given]
 
 
 def uris(pipeline: PipelineSpec) -> frozenset[str]:
@@ -157,6 +151,15 @@ def _whole(value: Any) -> Any:
     if isinstance(value, list):
         return [_whole(each) for each in value]
     return value
+
+
+def _uris(text: str) -> list[str]:
+    """A list of artifacts, as one URI or a JSON list of them."""
+    try:
+        found = json.loads(text) if text.lstrip().startswith("[") else None
+    except (ValueError, RecursionError):
+        found = None
+    return found if isinstance(found, list) and all(isinstance(each, str) for each in found) else [text]
 
 
 def _read(text: str, declared: InputParameter) -> Any:

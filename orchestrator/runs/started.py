@@ -146,6 +146,8 @@ def _sweep(record: RunRecord, settings: Settings) -> None:
 
 def _located(name: str, value: Any) -> Any:
     """A path that was typed on the command line: it begins where it was typed, not where the pipeline lies."""
+    if isinstance(value, list):
+        return [_located(name, each) for each in value]
     if not isinstance(value, str) or is_remote(value) or value.startswith("file:"):
         return value
     place = Location(f"--arg {name}")

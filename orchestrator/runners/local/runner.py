@@ -14,7 +14,7 @@ from orchestrator.ir.platform import PlatformSpec
 from orchestrator.ir.spec import ComponentRef, PipelineSpec, Task
 from orchestrator.runners import arguments
 from orchestrator.runners.events import Event, RunFinished, RunStarted, Status, Warned
-from orchestrator.runners.local import graph, placeholders, unhonoured, watch, workspace
+from orchestrator.runners.local import graph, placeholders, traps, unhonoured, watch, workspace
 from orchestrator.runners.local.schedule import Schedule
 from orchestrator.runners.local.selection import EVERYTHING, Selection
 from orchestrator.runners.local.work import Done, Earlier, Work
@@ -64,7 +64,7 @@ def run(
     """Run a pipeline. The caller must have recorded each event before it asks for the next."""
     tasks = graph.known(request.pipeline)
     given = arguments.complete(request.pipeline, request.arguments)
-    warnings = unhonoured.warnings(request)
+    warnings = [*unhonoured.warnings(request), *traps.phrases(request.pipeline)]
     yield RunStarted(request.run, request.pipeline.pipeline_info.name, given, tasks, clock())
     for message in warnings:
         yield Warned(message, clock())
@@ -88,7 +88,7 @@ def _root(request: Request, given: Mapping[str, Any], store: ArtifactStore) -> W
     artifacts = {
         name: tuple(
             store.adopt(_located(uri, request.base), type=declared.artifact_type.title)
-            for uri in arguments.listed(given[name], declared)
+            for uri in arguments.listed(given[name])
         )
         for name, declared in component.input_definitions.artifacts.items()
         if name in given

@@ -15,6 +15,7 @@ from typing import Any
 from orchestrator import __version__, digest, ir
 from orchestrator.errors import OrchestratorError
 from orchestrator.ir.spec import Component, Container, Executor, Task
+from orchestrator.runners.local import placeholders
 from orchestrator.stores.artifacts import Artifact, Values
 from orchestrator.stores.records import CacheEntry
 
@@ -44,7 +45,7 @@ def key(
     options = task.caching_options
     if executor.container is None:
         return Key()
-    enabled = options is not None and options.enable_cache
+    enabled = options is not None and options.enable_cache and not _shares(executor.container)
     if options is not None and enabled and options.cache_key:
         return of({"format": str(_FORMAT), "component": task.component_ref.name, "key": options.cache_key})
     parts = {
@@ -118,6 +119,12 @@ def code(container: Container, code_paths: Sequence[Path]) -> dict[str, str]:
             # Half a digest tells files apart, and a thousand tasks may have dozens each.
             return {name: _file_digest(path, _touched(path))[:32] for name, path in found}
     return {}
+
+
+def _shares(container: Container) -> bool:
+    """Whether a program works in the run's workspace: what it leaves there, and finds there, is no output or input."""
+    texts = [*container.command, *container.args, *(each.value for each in container.env)]
+    return any(placeholders.WORKSPACE in text or placeholders.MOUNT in text for text in texts)
 
 
 def _program(container: Container) -> dict[str, str]:

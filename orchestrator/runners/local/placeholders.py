@@ -14,6 +14,7 @@ from orchestrator.runners.cel import text as as_text
 MOUNT = "/kfp-workspace"
 """Where the workspace of a run lies in a cluster: its SDK lets components write this path."""
 
+WORKSPACE = "{{$.workspace_path}}"
 NO_WORKSPACE = (
     "the pipeline has no workspace: give it one with"
     " pipeline_config=dsl.PipelineConfig(workspace=dsl.WorkspaceConfig(size='1Gi'))"
@@ -103,7 +104,7 @@ def _filled(match: re.Match[str], parameters: Mapping[str, Any], known: Mapping[
         name = reference["name"]
         return _escaped(as_text(parameters[name]), times) if name in parameters else match[0]
     if expression == ".workspace_path" and "workspace_path" not in known:
-        raise RunError(f"it asks for {{{{$.workspace_path}}}}, and {NO_WORKSPACE}")
+        raise RunError(f"it asks for {WORKSPACE}, and {NO_WORKSPACE}")
     name = expression.removeprefix(".")
     return _escaped(known[name], times) if name in known else match[0]
 
@@ -122,7 +123,7 @@ def _plain(expression: str, whole: str, context: Context) -> str:
     if known is not None:
         return known
     if expression == ".workspace_path":
-        raise RunError(f"it asks for {{{{$.workspace_path}}}}, and {NO_WORKSPACE}")
+        raise RunError(f"it asks for {WORKSPACE}, and {NO_WORKSPACE}")
     reference = _REFERENCE.fullmatch(expression)
     if reference is None:
         if expression.startswith(_OURS):

@@ -15,6 +15,7 @@ from orchestrator.cli import (
     cache,
     collection,
     complaint,
+    difference,
     endpoints,
     environments,
     files,
@@ -54,7 +55,16 @@ def _root(
 
 
 _COMMANDS = {
-    "Runs": (running.run, history.runs, history.show, history.logs, running.resume, running.cancel, collection.gc),
+    "Runs": (
+        running.run,
+        history.runs,
+        history.show,
+        history.logs,
+        running.resume,
+        running.cancel,
+        difference.diff,
+        collection.gc,
+    ),
     "Serving": (endpoints.serve,),
     "Files": (files.init, files.validate, files.compile, files.graph, files.schema, files.version),
 }

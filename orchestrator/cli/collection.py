@@ -89,7 +89,7 @@ def _tell(freed: Freed, *, trial: bool) -> None:
         (len(freed.runs), "run", "runs"),
         (freed.entries, "cache entry", "cache entries"),
         (freed.artifacts, "artifact", "artifacts"),
-        (freed.folders, "working folder", "working folders"),
+        (freed.folders, "folder", "folders"),
         (freed.leftovers, "leftover", "leftovers"),
     ]
     told = [f"{number} {one if number == 1 else many}" for number, one, many in counted if number]

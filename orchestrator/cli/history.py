@@ -28,7 +28,7 @@ def runs(
 
     settings = options.read()
     with recorded(settings.state) as metadata:
-        listed = [(run, _status(run)) for run in metadata.runs(limit)] if metadata else []
+        listed = [(run, state_of(run)) for run in metadata.runs(limit)] if metadata else []
     if format is options.Format.JSON:
         typer.echo(machine.text([machine.run(run, status) for run, status in listed]))
         return
@@ -63,10 +63,10 @@ def show(run: options.Run = "last", task: options.Task = "", format: options.Lis
         tasks = metadata.tasks(record.id)
     chosen = details.named(tasks, task) if task else tasks
     if format is options.Format.JSON:
-        told = {**machine.run(record, _status(record)), "tasks": [machine.task(each) for each in chosen]}
+        told = {**machine.run(record, state_of(record)), "tasks": [machine.task(each) for each in chosen]}
         typer.echo(machine.text(told))
         return
-    lines = details.of_tasks(chosen) if task else details.of_run(record, tasks, status=_status(record))
+    lines = details.of_tasks(chosen) if task else details.of_run(record, tasks, status=state_of(record))
     screen.tell(lines)
 
 
@@ -87,7 +87,7 @@ def logs(
     with needed(options.read().state, run) as metadata:
         record = metadata.run(run)
         if follow:
-            is_over = lambda: _status(metadata.run(record.id)) != "RUNNING"  # noqa: E731
+            is_over = lambda: state_of(metadata.run(record.id)) != "RUNNING"  # noqa: E731
             log.follow(metadata, record.id, task, is_over=is_over, lines=lines)
         else:
             log.show(metadata, record.id, task, lines=lines)
@@ -115,7 +115,7 @@ def needed(state: Path, run: str) -> Iterator[Metadata]:
         yield metadata
 
 
-def _status(record: RunRecord) -> str:
+def state_of(record: RunRecord) -> str:
     """The status as recorded, unless the process that would have changed it is gone."""
     if record.status != "RUNNING":
         return record.status

@@ -32,6 +32,7 @@ def read() -> Settings:
 
 
 def complete_run(incomplete: str) -> list[tuple[str, str]]:
+    """The ids of the latest runs, each with its pipeline and how it ended."""
     """What a shell offers where a run is named."""
     # Completion must never print: whatever is wrong, there is nothing to offer.
     with contextlib.suppress(OrchestratorError, OSError):

@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from orchestrator.cli import (
+    artifacts,
     cache,
     collection,
     complaint,
@@ -63,6 +64,7 @@ _COMMANDS = {
         running.resume,
         running.cancel,
         difference.diff,
+        artifacts.artifacts,
         collection.gc,
     ),
     "Serving": (endpoints.serve,),

@@ -5,18 +5,21 @@ from __future__ import annotations
 import re
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 
 from rich.console import RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
-from orchestrator.cli import live, screen, summary, wording
+from orchestrator.cli import artifacts, live, screen, summary, wording
 from orchestrator.cli import state as states
 from orchestrator.errors import NotFoundError
+from orchestrator.history import lineage
+from orchestrator.history.lineage import Made
 from orchestrator.runners.events import Status
 from orchestrator.stores.artifacts import Values
-from orchestrator.stores.metadata import RunRecord, TaskRecord
+from orchestrator.stores.metadata import Attempt, RunRecord, TaskRecord
 
 _INDEX = re.compile(r"\[\d+\]")
 
@@ -53,6 +56,7 @@ def of_run(run: RunRecord, tasks: Sequence[TaskRecord], *, status: str) -> Itera
         yield _table(states.groups(state.tasks.values()), unicode=unicode)
     yield from summary.findings(state)
     yield from summary.section("outputs of tasks", _made(tasks))
+    yield from _artifacts(lineage.made(tasks))
     if tasks:
         yield Text()
         hint = f"`orc show {run.id} TASK` tells what a task was given, `orc logs {run.id} TASK` what it said."
@@ -71,28 +75,38 @@ def _table(groups: Sequence[states.Group], *, unicode: bool) -> RenderableType:
 def _made(tasks: Sequence[TaskRecord]) -> list[tuple[str, str]]:
     rows = []
     for task in tasks:
-        rows += [(f"{task.name}.{name}", text) for name, text in _values(task.outputs)]
+        rows += [(f"{task.name}.{name}", wording.value(each)) for name, each in task.outputs.parameters.items()]
     return rows
+
+
+def _artifacts(made: Sequence[Made], title: str = "artifacts") -> Iterator[Text]:
+    if made:
+        yield Text()
+        yield Text(title, "bold")
+        yield from artifacts.lines(made)
 
 
 def _values(values: Values) -> list[tuple[str, str]]:
     rows = [(name, wording.value(each)) for name, each in values.parameters.items()]
     for name, listed in values.artifacts.items():
         for artifact in listed:
-            about = f"{wording.kind(artifact.type)}, {wording.size(artifact.size)}"
-            rows.append((name, f"{summary.place(artifact.uri)}  ({about})"))
+            # Below each other, so that a path fits a line of a terminal.
+            rows.append((name, f"{wording.kind(artifact.type)}, {wording.size(artifact.size)}, {artifact.digest[:12]}"))
+            rows.append(("", summary.place(artifact.uri)))
     return rows
 
 
-def of_tasks(tasks: Sequence[TaskRecord]) -> Iterator[RenderableType]:
+def of_tasks(
+    tasks: Sequence[TaskRecord], attempts: Mapping[str, Sequence[Attempt]] = MappingProxyType({})
+) -> Iterator[RenderableType]:
     """Everything about some tasks."""
     for index, task in enumerate(tasks):
         if index:
             yield Text()
-        yield from _of_task(task)
+        yield from _of_task(task, attempts.get(task.path, ()))
 
 
-def _of_task(task: TaskRecord) -> Iterator[RenderableType]:
+def _of_task(task: TaskRecord, attempts: Sequence[Attempt]) -> Iterator[RenderableType]:
     look = wording.look(task.status)
     yield Text.assemble((task.name, "bold"), (f"  run {task.run}", "dim"))
     facts = [
@@ -105,11 +119,12 @@ def _of_task(task: TaskRecord) -> Iterator[RenderableType]:
         ("attempts", str(task.attempt) if task.attempt > 1 else ""),
         ("cached", f"from run {task.cached_from.partition('/')[0]}" if task.cached_from else ""),
         ("cache key", task.cache_key),
-        ("log", task.log),
+        ("log", summary.place(task.log) if task.log else ""),
     ]
     for name, text in facts:
         if text:
             yield Text.assemble((f"  {name:<11}", "dim"), (text, look.colour if name == "status" else ""))
+    yield from summary.section("attempts", [_attempt(each, task) for each in attempts])
     yield from (Text(f"  warning: {wording.one_line(text)}", "yellow") for text in task.warnings)
     # What a text refers to travels beside it under a name of KFP's own; the text itself is shown filled in.
     given = [(name, value) for name, value in _values(task.inputs) if not name.startswith("pipelinechannel--")]
@@ -119,3 +134,9 @@ def _of_task(task: TaskRecord) -> Iterator[RenderableType]:
         for artifact in listed:
             numbers = [(name, wording.value(each)) for name, each in artifact.metadata.items()]
             yield from summary.section(f"in {artifact.name}", numbers)
+
+
+def _attempt(attempt: Attempt, task: TaskRecord) -> tuple[str, str]:
+    took = wording.between(attempt.started, attempt.finished or task.finished, time.time())
+    ended = wording.one_line(attempt.reason) if attempt.finished else wording.look(task.status).words
+    return str(attempt.number), f"{took}, {ended}"

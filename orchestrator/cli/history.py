@@ -60,13 +60,13 @@ def show(run: options.Run = "last", task: options.Task = "", format: options.Lis
 
     with needed(options.read().state, run) as metadata:
         record = metadata.run(run)
-        tasks = metadata.tasks(record.id)
+        tasks, attempts = metadata.tasks(record.id), metadata.attempts(record.id)
     chosen = details.named(tasks, task) if task else tasks
     if format is options.Format.JSON:
         told = {**machine.run(record, state_of(record)), "tasks": [machine.task(each) for each in chosen]}
         typer.echo(machine.text(told))
         return
-    lines = details.of_tasks(chosen) if task else details.of_run(record, tasks, status=state_of(record))
+    lines = details.of_tasks(chosen, attempts) if task else details.of_run(record, tasks, status=state_of(record))
     screen.tell(lines)
 
 

@@ -189,6 +189,15 @@ class Metadata:
             ).fetchall()
         return [_task(row) for row in rows]
 
+    def holding(self, digest: str) -> list[TaskRecord]:
+        """The tasks of all runs that made, or were given, an artifact whose digest begins so, the earliest first."""
+        with self._database.reading() as db:
+            rows = db.execute(
+                "SELECT * FROM tasks WHERE instr(outputs, ?1) OR instr(inputs, ?1) ORDER BY finished, run, position",
+                (f'"digest": "{digest}',),
+            ).fetchall()
+        return [_task(row) for row in rows]
+
     def clear(self, choose: Callable[[Sequence[Row]], Collection[str]], *, trial: bool) -> Cleared:
         """Drop the runs that `choose` names; says what the rest of the record refers to."""
         return clearing.clear(self._database, choose, trial=trial)

@@ -54,7 +54,7 @@ def install(
     for name, values in (
         ("UV_DEFAULT_INDEX", [asked["index"]]),
         ("UV_EXTRA_INDEX_URL", asked["indexes"]),
-        ("UV_INSECURE_HOST", [_host(each) for each in asked["trusted"]]),
+        ("UV_INSECURE_HOST", _hosts(asked["trusted"])),
     ):
         if any(values):
             given[name] = " ".join(values)
@@ -63,6 +63,8 @@ def install(
     if asked["links"]:
         given["UV_FIND_LINKS"] = ",".join(asked["links"])
     more = [*(["--no-deps"] if asked["bare"] else []), *(["--prerelease=allow"] if asked["pre"] else [])]
+    if given.get("PIP_NO_INDEX", "0").lower() not in ("", "0", "false", "no", "off"):
+        more.append("--no-index")
     line = [uv, "pip", "install", *more, *options, "--requirements", "-"]
     return run(line, given, root, lock, typed="\n".join(asked["packages"]) + "\n", quiet=quiet)
 
@@ -134,7 +136,6 @@ def variables(root: Path) -> dict[str, str]:
     for ours, theirs in (
         ("UV_DEFAULT_INDEX", "PIP_INDEX_URL"),
         ("UV_EXTRA_INDEX_URL", "PIP_EXTRA_INDEX_URL"),
-        ("UV_NO_INDEX", "PIP_NO_INDEX"),
         ("UV_CONSTRAINT", "PIP_CONSTRAINT"),
         ("SSL_CERT_FILE", "PIP_CERT"),
         ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"),
@@ -144,7 +145,7 @@ def variables(root: Path) -> dict[str, str]:
     if kept.get("PIP_FIND_LINKS") and not kept.get("UV_FIND_LINKS"):
         kept["UV_FIND_LINKS"] = kept["PIP_FIND_LINKS"].replace(" ", ",")
     if kept.get("PIP_TRUSTED_HOST") and not kept.get("UV_INSECURE_HOST"):
-        kept["UV_INSECURE_HOST"] = " ".join(_host(each) for each in kept["PIP_TRUSTED_HOST"].split())
+        kept["UV_INSECURE_HOST"] = " ".join(_hosts(kept["PIP_TRUSTED_HOST"].split()))
     if "UV_CACHE_DIR" not in kept and not _is_writable(_cache(kept)):
         kept["UV_CACHE_DIR"] = str(root / "uv")
     return {**kept, "UV_PYTHON_DOWNLOADS": "never", "UV_NO_PROGRESS": "1"}
@@ -162,6 +163,6 @@ def _is_writable(folder: Path) -> bool:
     return folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)
 
 
-def _host(address: str) -> str:
-    """The host of what pip was told to trust: the SDK writes whole addresses."""
-    return address.partition("://")[2].partition("/")[0].rpartition("@")[2] if "://" in address else address
+def _hosts(listed: Sequence[str]) -> list[str]:
+    """The hosts whose certificates are not checked. The SDK also writes whole addresses, by which pip trusts nobody."""
+    return [each for each in listed if "://" not in each]

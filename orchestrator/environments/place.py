@@ -9,7 +9,7 @@ import platform
 import sys
 import sysconfig
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -138,13 +138,8 @@ def make_link(root: Path) -> None:
 @functools.lru_cache(maxsize=1024)
 def _digest(installs: tuple[Install, ...]) -> str:
     # Without passwords: one that changes does not change what is installed.
-    shown = [replace(each, index=_shown(each.index), indexes=tuple(map(_shown, each.indexes))) for each in installs]
-    parts = [_FORMAT, [each.to_data() for each in shown], _identity()]
-    return digest.of_text(json.dumps(parts, sort_keys=True))[:32]
-
-
-def _shown(address: str) -> str:
-    return requirements.redacted(address)
+    parts = [_FORMAT, [each.to_data() for each in installs], _identity()]
+    return digest.of_text(requirements.redacted(json.dumps(parts, sort_keys=True)))[:32]
 
 
 @functools.cache

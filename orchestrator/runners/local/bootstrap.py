@@ -55,7 +55,9 @@ def installs(script: str) -> tuple[Install, ...] | None:
             continue
         if words[:4] not in (["python3", "-m", "pip", "install"], ["python", "-m", "pip", "install"]):
             return None
-        install = None if any(set(word) & set("$`") for word in words) else requirements.parse(words[4:])
+        # What the shell would put in their place, and redirections, which look like words here.
+        written = not any(set(word) & set("$`") or set(word) == {">"} for word in words)
+        install = requirements.parse(words[4:]) if written else None
         if install is None:
             return None
         found.append(install)

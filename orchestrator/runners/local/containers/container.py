@@ -71,7 +71,8 @@ class Container:
             traces.signal_group(self.popen.pid, signal.Signals[f"SIG{name}"])
 
     def _judged(self) -> Verdict:
-        asked = verdict.Asked(self.engine.kind, self.launch.image, self.launch.limits)
+        program = self.launch.command[0] if self.launch.command else ""
+        asked = verdict.Asked(self.engine.kind, self.launch.image, program, self.launch.limits)
         state = self.engine.state(self.name)
         return verdict.of(asked, state, self.popen.returncode, outputs.tail(self.launch.log, 20))
 

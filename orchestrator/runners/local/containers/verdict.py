@@ -14,6 +14,11 @@ from orchestrator.runners.local.containers.limits import Limits
 ENGINE_ERROR = 125
 _SIGNALLED = 128
 _PROGRAM = re.compile(r'exec: \\?"(?P<program>.+?)\\?": (?P<why>[^:"]+)|executable file `(?P<missing>[^`]+)` not found')
+_FIRST = re.compile(
+    r"\[FATAL tini \(\d+\)\] exec (?P<program>.+) failed: (?P<why>.+)"
+    r"|ERROR \(catatonit:\d+\): failed to exec pid1: (?P<cause>.+)"
+)
+"""What the first process of a container says when it cannot start the program."""
 _NO_IMAGE = ("pull", "unable to find image", "no such image", "manifest", "registry", "image not known", "repository")
 _NOISE = ("see 'docker", "run 'docker", "see 'podman", "docker run --help")
 
@@ -33,6 +38,8 @@ class Asked:
 
     engine: str
     image: str
+    program: str
+    """What the component gives as command; "" for the image's own."""
     limits: Limits
 
 
@@ -53,6 +60,11 @@ def of(asked: Asked, state: Mapping[str, Any] | None, client: int, tail: Sequenc
     if code and state.get("OOMKilled"):
         limit = f" (limit {asked.limits.memory})" if asked.limits.memory else ""
         return Verdict(-signal.SIGKILL, f"out of memory{limit}")
+    if code and (match := next(filter(None, map(_FIRST.match, reversed(tail))), None)):
+        return Verdict(code, _cannot(asked, match["program"] or asked.program, match["why"] or match["cause"]))
+    if code == _SIGNALLED + signal.SIGKILL and asked.limits.memory:
+        # Not every engine sees it: that of control groups of the first version does not under Podman.
+        return Verdict(-signal.SIGKILL, f"killed by SIGKILL, perhaps for its memory limit of {asked.limits.memory}")
     # The first process passes on the end of its child as shells do: 137 is SIGKILL.
     return Verdict(_SIGNALLED - code if _is_signal(code) else code)
 
@@ -71,13 +83,17 @@ def _refused(asked: Asked, said: str) -> str:
 def _unstarted(asked: Asked, said: str) -> str:
     match = _PROGRAM.search(said)
     if match:
-        program, why = match["program"] or match["missing"], (match["why"] or "not found").strip()
-        return f"the program {program!r} of the image {asked.image!r} cannot be started: {why}"
+        return _cannot(asked, match["program"] or match["missing"], match["why"] or "not found")
     if "gpu" in said.lower() or "nvidia" in said.lower():
         return f"{asked.engine} has no GPU to give it: {said}; the NVIDIA Container Toolkit makes one known"
     if "no command specified" in said.lower():
         return f"neither the component nor the image {asked.image!r} gives a command"
     return f"{asked.engine} did not start it: {said or 'it did not say why'}"
+
+
+def _cannot(asked: Asked, program: str, why: str) -> str:
+    what = f"the program {program!r} of the image" if program else "the program of the image"
+    return f"{what} {asked.image!r} cannot be started: {why.strip()}"
 
 
 def _complaint(tail: Sequence[str]) -> str:

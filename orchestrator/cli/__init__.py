@@ -14,6 +14,7 @@ import typer
 from orchestrator.cli import (
     artifacts,
     cache,
+    checking,
     collection,
     complaint,
     difference,
@@ -68,7 +69,7 @@ _COMMANDS = {
         collection.gc,
     ),
     "Serving": (endpoints.serve,),
-    "Files": (files.init, files.validate, files.compile, files.graph, files.schema, files.version),
+    "Files": (files.init, files.validate, checking.check, files.compile, files.graph, files.schema, files.version),
 }
 for _panel, _commands in _COMMANDS.items():
     for _command in _commands:

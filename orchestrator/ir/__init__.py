@@ -22,7 +22,7 @@ MAX_BYTES = 32 * 1024 * 1024  # What the KFP server accepts.
 MAX_VALUES = 2_000_000  # Ten times what a specification of that size holds; aliases can stand for billions.
 NO_PLATFORM = PlatformSpec()
 
-_NAMED = re.compile(r"^[\"']?pipelineInfo[\"']?\s*:", re.MULTILINE)
+_NAMED = re.compile(r"^[\"']?(pipelineInfo|deploymentSpec)[\"']?\s*:", re.MULTILINE)
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _DUMPER: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
@@ -35,7 +35,7 @@ class _Dumper(_DUMPER):  # type: ignore[misc]
 
 
 def recognises(path: Path) -> bool:
-    """Whether a file is a compiled specification: it has the key `pipelineInfo` at the outermost level."""
+    """Whether a file is a compiled specification: it has a key only they have at the outermost level."""
     try:
         text = path.read_text(encoding="utf-8") if path.stat().st_size <= MAX_BYTES else ""
     except (OSError, UnicodeDecodeError):
@@ -87,6 +87,12 @@ def load(text: str, name: str = "<ir>") -> tuple[PipelineSpec, PlatformSpec]:
             raise PipelineError(mistakes.problems(error, cls, placed)) from error
     pipeline = loaded[0]
     return pipeline, loaded[1] if len(loaded) > 1 else NO_PLATFORM
+
+
+def sources(text: str, name: str) -> list[source.Source]:
+    """The documents of IR text that load has taken, with the place of each value. Raises PipelineError if too large."""
+    count = len([each for each in yaml.load_all(text, Loader=_LOADER) if each is not None])
+    return [source.parse(_document(text, index), name) for index in range(count)]
 
 
 def dump(pipeline: PipelineSpec, platform_spec: PlatformSpec = NO_PLATFORM) -> str:

@@ -88,24 +88,24 @@ def uris(pipeline: PipelineSpec) -> frozenset[str]:
     """The parameters of a pipeline that become the URI of an artifact: a relative one is a path."""
     found: set[str] = set()
 
-    def visit(dag: Dag, origin: Mapping[str, str]) -> None:
+    def visit(dag: Dag, origin: Mapping[str, str], around: tuple[str, ...]) -> None:
         for task in dag.tasks.values():
             component = pipeline.components.get(task.component_ref.name)
-            if component is None:
-                continue
+            if component is None or task.component_ref.name in around:
+                continue  # What is wrong with either is told where the pipeline is run.
             passed = {
                 name: origin[source.component_input_parameter]
                 for name, source in task.inputs.parameters.items()
                 if source.component_input_parameter in origin
             }
             if component.dag:
-                visit(component.dag, passed)
+                visit(component.dag, passed, (*around, task.component_ref.name))
             executor = pipeline.deployment_spec.executors.get(component.executor_label)
             if executor and executor.importer:
                 found.add(passed.get(executor.importer.artifact_uri.runtime_parameter, ""))
 
     if pipeline.root.dag:
-        visit(pipeline.root.dag, {name: name for name in pipeline.root.input_definitions.parameters})
+        visit(pipeline.root.dag, {name: name for name in pipeline.root.input_definitions.parameters}, ())
     return frozenset(found - {""})
 
 

@@ -117,8 +117,51 @@ def order(dag: Dag) -> list[str]:
     return ordered
 
 
+def check(pipeline: PipelineSpec) -> None:
+    """Refuse what could not be run: a name that stands for nothing, a circle. Raises BackendError."""
+    sound: set[str] = set()
+
+    def visit(name: str, component: Component, around: tuple[str, ...]) -> None:
+        if component.dag is None:
+            if name and component.executor_label not in pipeline.deployment_spec.executors:
+                missing = f"there is no executor {component.executor_label!r}" if component.executor_label else "none"
+                raise BackendError("IR", f"the component {name!r} has neither tasks nor an executor: {missing}")
+            return
+        order(component.dag)
+        _check_outputs(name, component.dag)
+        for task in component.dag.tasks.values():
+            used = task.component_ref.name
+            if used in (*around, name):
+                raise BackendError("IR", f"the component {used!r} contains itself")
+            if used not in sound:
+                visit(used, component_of(pipeline, task), (*around, name))
+                sound.add(used)
+
+    visit("", pipeline.root, ())
+
+
+def _check_outputs(name: str, dag: Dag) -> None:
+    outputs = dag.outputs
+    if outputs is None:
+        return
+    selected: dict[str, list[str]] = {}
+    for output, parameter in outputs.parameters.items():
+        several = parameter.value_from_oneof.parameter_selectors if parameter.value_from_oneof else ()
+        one = parameter.value_from_parameter
+        selected[output] = [each.producer_subtask for each in (*several, *([one] if one else []))]
+    for output, artifact in outputs.artifacts.items():
+        selected[output] = [each.producer_subtask for each in artifact.artifact_selectors]
+    owner = f"component {name!r}" if name else "the pipeline"
+    for output, producers in selected.items():
+        for producer in producers:
+            if producer not in dag.tasks:
+                message = f"the output {output!r} of {owner} is taken from task {producer!r}, which it does not have"
+                raise BackendError("IR", message)
+
+
 def known(pipeline: PipelineSpec) -> tuple[TaskId, ...]:
-    """The tasks that are known before the run: all but those inside loops."""
+    """The tasks that are known before the run: all but those inside loops. Raises BackendError for what cannot run."""
+    check(pipeline)
     dag = pipeline.root.dag
     return tuple(identity(each) for each in leaves(pipeline, (), dag)) if dag else ()
 

@@ -10,7 +10,7 @@ from typing import Any
 from orchestrator.errors import RunError
 from orchestrator.ir.spec import Component, Dag, InputDefinitions, Task, TaskInputParameter
 from orchestrator.runners import cel
-from orchestrator.runners.arguments import cast, fits
+from orchestrator.runners.arguments import WORDS, cast, fits
 from orchestrator.runners.local import placeholders
 from orchestrator.runners.syntax import CelError
 from orchestrator.stores.artifacts import Artifact, Values
@@ -184,7 +184,8 @@ def _parameter(source: TaskInputParameter, around: Surroundings) -> Any:
     if value.runtime_parameter:
         return around.given.parameters.get(value.runtime_parameter, _ABSENT)
     if value.constant_value is not None:
-        return next(iter(value.constant_value.values()))
+        kind, constant = next(iter(value.constant_value.items()))
+        return int(constant) if kind == "intValue" else constant  # As 64 bits, it is text in protobuf's JSON.
     return value.constant
 
 
@@ -224,7 +225,8 @@ def _typed(parameters: Mapping[str, Any], definitions: InputDefinitions) -> dict
             continue
         value = _as(given, declared.parameter_type)
         if not fits(value, declared.parameter_type):
-            raise RunError(f"input {name!r} wants {declared.parameter_type}, and was given {value!r:.80}")
+            wanted = WORDS.get(declared.parameter_type, declared.parameter_type).removesuffix(", as JSON")
+            raise RunError(f"input {name!r} wants {wanted}, and was given {value!r:.80}")
         if declared.literals and value not in declared.literals:
             known = ", ".join(map(repr, declared.literals))
             raise RunError(f"input {name!r} was given {value!r:.80}, which is not one of {known}")

@@ -8,11 +8,12 @@ UV := $(BIN)/uv
 # Byte code compiled at install time is worth seconds at every first import.
 INSTALL := UV_COMPILE_BYTECODE=1 $(UV) pip install --quiet --python $(BIN)/python
 
-.PHONY: help demo test check format lock benchmarks clean
+.PHONY: help demo test containers check format lock benchmarks clean
 
 help:
 	@echo "make demo        run the main job: 344 penguins to a served model"
 	@echo "make test        run the tests (installs TensorFlow, CPU, too)"
+	@echo "make containers  run the tests that need Docker or Podman"
 	@echo "make check       what CI runs: format, lint, types, layers, tests"
 	@echo "make format      format the code"
 	@echo "make lock        resolve the lock anew"
@@ -23,6 +24,10 @@ demo: $(VENV)/.demo
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest
+
+# Starts a daemon of its own where none answers, and makes the image (as root, with debootstrap, once).
+containers: $(VENV)/.dev
+	$(BIN)/python tests/containers/prepare.py $(BIN)/python -m pytest tests/containers
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check .

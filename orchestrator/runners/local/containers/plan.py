@@ -56,6 +56,8 @@ def environment(state: Path, names: Mapping[str, str]) -> dict[str, str]:
 
 def plan(launch: Launch, using: Engine, caller: Caller, *, name: str, runner: str) -> Plan:
     """How a launch is asked of an engine. Raises RunError for what no engine can give."""
+    if not launch.image or launch.image.startswith("-"):
+        raise RunError(f"{launch.image!r} cannot be the name of an image")
     user = _user(launch, using, caller)
     declared = dict(launch.declared)
     # A user whom the image does not know has no folder of its own, and programs want one.

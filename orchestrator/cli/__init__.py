@@ -26,6 +26,7 @@ from orchestrator.cli import (
     models,
     running,
     screen,
+    timeline,
 )
 from orchestrator.errors import BackendError, OrchestratorError
 
@@ -66,6 +67,7 @@ _COMMANDS = {
         running.cancel,
         difference.diff,
         artifacts.artifacts,
+        timeline.timeline,
         collection.gc,
     ),
     "Serving": (endpoints.serve,),

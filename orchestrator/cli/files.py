@@ -41,10 +41,10 @@ def compile(file: _File, output: _Output = None) -> None:
     from orchestrator.pipeline import load, python
 
     if written := python.split(file):
-        _give(ir.dump(*python.compile(*written)), output)
+        give(ir.dump(*python.compile(*written)), output)
         return
     compiled = load.pipeline(file)
-    _give(ir.dump(compiled.spec, compiled.platform), output)
+    give(ir.dump(compiled.spec, compiled.platform), output)
 
 
 def validate(
@@ -76,9 +76,9 @@ def graph(
     """Draw the tasks of a pipeline and what flows between them."""
     from orchestrator.pipeline import load, picture
 
-    chosen = format or _by_ending(output)
+    chosen = format or by_ending(output)
     draw = {Picture.TEXT: picture.text, Picture.SVG: picture.svg, Picture.HTML: picture.html}[chosen]
-    _give(draw(load.pipeline(file)), output)
+    give(draw(load.pipeline(file)), output)
 
 
 def schema(
@@ -87,7 +87,7 @@ def schema(
     """Print the JSON Schema of a kind of file, for editors: pipeline, component, endpoint or schema."""
     from orchestrator.cli import kinds
 
-    _give(kinds.json_schema(kind), None)
+    give(kinds.json_schema(kind), None)
 
 
 def init(
@@ -114,12 +114,14 @@ def version() -> None:
     typer.echo(f"orc {ours} (Python {platform.python_version()}, {sys.platform})")
 
 
-def _by_ending(output: Path | None) -> Picture:
+def by_ending(output: Path | None) -> Picture:
+    """The kind of picture that the ending of a file's name asks for."""
     endings = {".svg": Picture.SVG, ".html": Picture.HTML, ".htm": Picture.HTML}
     return endings.get(output.suffix.lower(), Picture.TEXT) if output else Picture.TEXT
 
 
-def _give(text: str, output: Path | None) -> None:
+def give(text: str, output: Path | None) -> None:
+    """Print a text, or write it to a file. Raises BackendError."""
     text = text if text.endswith("\n") else text + "\n"
     if output is None:
         sys.stdout.write(text)

@@ -19,7 +19,7 @@ import fsspec
 import pytest
 import yaml
 
-from orchestrator.runners.events import Status
+from orchestrator.runners.events import Status, Warned
 
 DATA = {"artifactType": {"schemaTitle": "system.Dataset"}}
 WORKSPACE = {"platforms": {"kubernetes": {"pipelineConfig": {"workspace": {"size": "1Gi"}}}}}
@@ -352,6 +352,17 @@ def test_a_downloaded_artifact_is_there_though_its_import_is_taken_from_before(p
     assert project.run().statuses == {"take": "SKIPPED", "append": "SUCCEEDED"}
     assert project.trace == ["xyxy"]
     assert (project.folder / "x.csv").read_text() == "x"
+
+
+def test_a_disk_that_is_too_small_for_a_workspace_is_told_of(project, compiled):
+    wanted = {"platforms": {"kubernetes": {"pipelineConfig": {"workspace": {"size": "900Pi"}}}}}
+    compiled({"nothing": program("true")}, platform=wanted)
+    ran = project.run()
+    assert ran.status is Status.SUCCEEDED
+    (told,) = (event.message for event in ran.events if isinstance(event, Warned))
+    assert told.startswith("the workspace asks for 900Pi, and the disk of ")
+    compiled({"nothing": program("true")}, platform=WORKSPACE)
+    assert not [event for event in project.run().events if isinstance(event, Warned)]
 
 
 # Artifacts that a run is given.

@@ -213,7 +213,7 @@ class Execution:
             )
             at.make(work.component)
             pod.volumes.make()
-            handle = self.starter.start(self.pods.fitted(prepared, pod))
+            handle = self.starter.start(self.workspace.mounted(self.pods.fitted(prepared, pod)))
         except (RunError, OSError, ValueError) as error:  # ValueError: an argument holds a zero byte.
             self.pods.forget(at)
             self._finish(work, Status.FAILED, launch.refusal(error))

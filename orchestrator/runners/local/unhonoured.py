@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from orchestrator import ir
 from orchestrator.ir.platform import KubernetesExecutor
 from orchestrator.ir.spec import Executor, PipelineSpec, Task
-from orchestrator.runners.local import pods, volumes
+from orchestrator.runners.local import pods, volumes, workspace
 from orchestrator.runners.local.launch import platform_of
 from orchestrator.stores import secrets
 
@@ -20,6 +20,8 @@ def warnings(request: Request) -> list[str]:
     """What a person is told before anything starts. Raises PipelineError when the file of secrets cannot be used."""
     missing = phrases(request)
     told = ["on this machine the run does without " + "; ".join(missing)] if missing else []
+    short = workspace.shortage(request.platform, request.settings.state)
+    told += [short] if short else []
     found = secrets.read(request.settings) if pods.needs_secrets(request.platform) else None
     if found and found.is_open:
         told.append(f"others can read {found.file}, which holds secrets: `chmod 600 {found.file}`")

@@ -55,7 +55,7 @@ def resolve(task: Task, component: Component, around: Surroundings) -> Values:
             parameters[name] = declared.default_value
         elif name in task.inputs.parameters and name not in parameters and not declared.is_optional:
             _refuse(name, task.inputs.parameters[name], component)
-    return Values(_typed(parameters, definitions), _artifacts(task, definitions, around))
+    return Values(_typed(parameters, component), _artifacts(task, definitions, around))
 
 
 def items(task: Task, given: Values) -> list[Any]:
@@ -84,7 +84,7 @@ def with_item(task: Task, component: Component, given: Values, item: Any) -> Val
     assert task.parameter_iterator is not None  # noqa: S101  Callers iterate only over tasks with an iterator.
     name = task.parameter_iterator.item_input
     declared = component.input_definitions.parameters.get(name)
-    typed = _as(item, declared.parameter_type) if declared else item
+    typed = _as(item, declared.parameter_type, component) if declared else item
     return Values({**given.parameters, name: typed}, given.artifacts)
 
 
@@ -125,11 +125,14 @@ def collected(outputs: list[Values | None], component: Component) -> Values:
     )
 
 
-def conditional(condition: str, task: Task, given: Values) -> bool:
+def conditional(condition: str, task: Task, component: Component, given: Values) -> bool:
     """Whether a condition over a task's inputs is true. Raises RunError with text and values if it has no truth."""
     artifacts = {name: _listed(listed) for name, listed in given.artifacts.items()}
     # An optional parameter that was left empty is null, as KFP's server has it.
     parameters = {**dict.fromkeys(task.inputs.parameters), **given.parameters}
+    for name, declared in component.input_definitions.parameters.items():
+        if declared.parameter_type == "STRING" and parameters.get(name) is not None:
+            parameters[name] = cel.text(parameters[name])
     variables = {"inputs": {"parameter_values": parameters, "parameters": parameters, "artifacts": artifacts}}
     try:
         return cel.condition(condition, variables)
@@ -216,15 +219,16 @@ def _selected(source: TaskInputParameter, value: Any, name: str) -> Any:
         raise RunError(message) from error
 
 
-def _typed(parameters: Mapping[str, Any], definitions: InputDefinitions) -> dict[str, Any]:
+def _typed(parameters: Mapping[str, Any], component: Component) -> dict[str, Any]:
+    definitions = component.input_definitions
     typed: dict[str, Any] = {}
     for name, given in parameters.items():
         declared = definitions.parameters.get(name)
         if declared is None or given is None:
             typed[name] = given
             continue
-        value = _as(given, declared.parameter_type)
-        if not fits(value, declared.parameter_type):
+        value = _as(given, declared.parameter_type, component)
+        if not fits(value, declared.parameter_type) and not (component.dag and declared.parameter_type == "STRING"):
             wanted = WORDS.get(declared.parameter_type, declared.parameter_type).removesuffix(", as JSON")
             raise RunError(f"input {name!r} wants {wanted}, and was given {value!r:.80}")
         if declared.literals and value not in declared.literals:
@@ -235,10 +239,13 @@ def _typed(parameters: Mapping[str, Any], definitions: InputDefinitions) -> dict
     return {name: value for name, value in typed.items() if value is not None}
 
 
-def _as(value: Any, kind: str) -> Any:
-    """A value as a type wants it; whatever a text is given becomes text."""
+def _as(value: Any, kind: str, component: Component) -> Any:
+    """A value as a type wants it. Whatever a text is given becomes text, but not on its way into a DAG: the SDK calls
+    every item of an untyped list a text, and a task inside may want the number it is."""
     cast_ = cast(value, kind)
-    return cel.text(cast_) if kind == "STRING" and not isinstance(cast_, str) else cast_
+    if kind == "STRING" and not isinstance(cast_, str) and component.dag is None:
+        return cel.text(cast_)
+    return cast_
 
 
 def _artifacts(task: Task, definitions: InputDefinitions, around: Surroundings) -> dict[str, tuple[Artifact, ...]]:

@@ -132,7 +132,7 @@ class Schedule:
             around = work.around(self.names, self.request.run, self.request.settings.final_status)
             work.given = inputs.resolve(task, work.component, around)
             condition = work.task.trigger_policy.condition if work.task.trigger_policy else ""
-            if condition and not inputs.conditional(condition, work.task, work.given):
+            if condition and not inputs.conditional(condition, work.task, work.component, work.given):
                 self._pass_over(work, Status.NOT_TRIGGERED, "its condition is false")
                 return
             if work.is_loop:

@@ -90,7 +90,7 @@ def path(timeline: Timeline) -> str:
         return ""
     names = [bar.name for bar in chain]
     told = " > ".join(names) if len(names) <= 8 else " > ".join([*names[:4], f"... {len(names) - 7} ...", *names[-3:]])
-    return f"{told} ({wording.duration(sum(bar.seconds for bar in chain))} at work)"
+    return f"{told} ({wording.duration(sum(bar.seconds for bar in chain))})"
 
 
 def _heading(timeline: Timeline, *, unicode: bool) -> str:

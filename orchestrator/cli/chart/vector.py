@@ -27,7 +27,7 @@ font-family:Inter,system-ui,-apple-system,"Segoe UI",Roboto,sans-serif}}
 .timeline .cut{{stroke:var(--soft);stroke-width:1;stroke-dasharray:2 4}}
 .timeline .load{{fill:var(--load)}}
 .timeline .ring{{fill:none;stroke:var(--wait);stroke-width:2}}
-.timeline .hatch{{fill:none;stroke:var(--paper);stroke-width:2.5}}"""
+.timeline .hatch{{fill:none;stroke:var(--paper);stroke-width:1.3}}"""
 _HATCHED = {Status.FAILED: "failed", Status.CANCELLED: "cancelled", Status.RUNNING: "running"}
 _PATTERNS = {
     "failed": '<path class="hatch" d="M0 0L8 8M8 0L0 8"/>',
@@ -39,7 +39,7 @@ _PATTERNS = {
 def svg(timeline: Timeline) -> str:
     """The timeline as a stand-alone SVG."""
     shown, hidden = strip.chosen(timeline.bars, MOST)
-    left = _MARGIN + min(250.0, max((len(bar.name) for bar in shown), default=4) * 7.2 + 34)
+    left = _MARGIN + max(110.0, min(250.0, max((len(bar.name) for bar in shown), default=4) * 7.2 + 34))
     right = _WIDTH - _MARGIN - 110
     bottom = _HEAD + _LOAD + len(shown) * _ROW
     height = bottom + 62 + (16 if hidden else 0)

@@ -60,10 +60,14 @@ def _tell(target: str, placed: list[Placed]) -> None:
     from rich.text import Text
 
     severities = [str(each.remark.rule.severity) for each in placed]
-    counts = [f"{severities.count(each)} {each}" for each in _COLOURS if each in severities]
+    counts = [f"{severities.count(each)} {_verb(each, severities)}" for each in _COLOURS if each in severities]
     screen.tell([Text(f"{target}: {', '.join(counts) or 'nothing to remark'}", "bold")])
     for each in placed:
         screen.tell(_lines(each))
+
+
+def _verb(severity: str, severities: list[str]) -> str:
+    return severity if severities.count(severity) == 1 else severity.removesuffix("s")
 
 
 def _lines(placed: Placed) -> Iterator[Any]:

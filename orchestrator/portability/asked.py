@@ -88,22 +88,6 @@ def limits(subject: Subject) -> Iterator[Found]:
             yield Found(use.inside("container", "resources"), use, "resources")
 
 
-def numeric(subject: Subject) -> Iterator[Found]:
-    """Amounts said only in the fields that were given up."""
-    for use, resources in _resources(subject):
-        numbers = resources.cpu_limit or resources.memory_limit or resources.cpu_request or resources.memory_request
-        accelerator = resources.accelerator
-        old = bool(accelerator and accelerator.type and not accelerator.resource_type)
-        texts_ = (
-            resources.resource_cpu_limit,
-            resources.resource_memory_limit,
-            resources.resource_cpu_request,
-            resources.resource_memory_request,
-        )
-        if (numbers and not any(texts_)) or old:
-            yield Found(use.inside("container", "resources"), use, "resources")
-
-
 def lifecycle(subject: Subject) -> Iterator[Found]:
     """A check before the cache is asked."""
     for use in subject.uses:

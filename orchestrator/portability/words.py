@@ -73,9 +73,9 @@ def if_present(subject: Subject) -> Iterator[Found]:
 
 
 def if_present_artifact(subject: Subject) -> Iterator[Found]:
-    """An IfPresent that asks for an artifact."""
+    """An IfPresent that asks for an artifact which the task is given."""
     for found in if_present(subject):
-        if found.use and found.detail in found.use.component.input_definitions.artifacts:
+        if found.use and found.detail in found.use.task.inputs.artifacts:
             yield found
 
 

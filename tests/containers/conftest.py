@@ -27,7 +27,7 @@ HERE = Path(__file__).parent
 # Variants of the image that say something themselves.
 SAYS = {
     "says": (
-        *("ENTRYPOINT [\"/bin/sh\", \"-c\", \"echo entry $0 $* $(pwd) $KIND\"]", 'CMD ["default"]'),
+        *('ENTRYPOINT ["/bin/sh", "-c", "echo entry $0 $* $(pwd) $KIND"]', 'CMD ["default"]'),
         *("WORKDIR /srv", "ENV KIND=image"),
     )
 }

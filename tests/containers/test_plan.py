@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -131,6 +134,10 @@ def test_an_amount_that_is_none_says_so(bad: Limits) -> None:
 
 ASKED = verdict.Asked("docker", "a:1", "prog", Limits(memory="20Mi"))
 ENDED = {"Status": "exited", "Running": False, "OOMKilled": False, "ExitCode": 0, "Error": ""}
+NO_GPU = (
+    'docker has no GPU to give it: could not select device driver "" with capabilities: [[gpu]]; '
+    "the NVIDIA Container Toolkit makes one known"
+)
 VERDICTS = {
     "well": (ENDED, 0, [], 0, ""),
     "another code than the client's": ({**ENDED, "ExitCode": 3}, 0, [], 3, ""),
@@ -147,8 +154,17 @@ VERDICTS = {
         *(None, 125, ["Unable to find image 'a:1' locally", "docker: Error response from daemon: pull access denied."]),
         *(125, "the image 'a:1' is not on this machine and could not be pulled: pull access denied"),
     ),
+    "no engine": (
+        *(None, 125, ["docker: Cannot connect to the Docker daemon at unix:///x"]),
+        125,
+        "docker does not answer any more: Cannot connect to the Docker daemon at unix:///x",
+    ),
     "no program": (
-        *({**ENDED, "Status": "created", "ExitCode": 127, "Error": 'runc: exec: "x": executable file not found'}, 127, []),
+        *(
+            {"Status": "created", "ExitCode": 127, "Error": 'runc: exec: "x": executable file not found'},
+            127,
+            [],
+        ),
         *(127, "the program 'x' of the image 'a:1' cannot be started: executable file not found"),
     ),
     "no program, says tini": (
@@ -166,8 +182,7 @@ VERDICTS = {
     "no GPU": (
         *(None, 125, ['docker: could not select device driver "" with capabilities: [[gpu]].']),
         125,
-        'docker has no GPU to give it: could not select device driver "" with capabilities: [[gpu]]; '
-        "the NVIDIA Container Toolkit makes one known",
+        NO_GPU,
     ),
     "lost": ({**ENDED, "Running": True}, 1, ["unexpected EOF"], 125, "docker lost it while it ran: unexpected EOF"),
     "stopped before there was one": (None, -15, ["Pulling fs layer"], -15, ""),
@@ -177,7 +192,8 @@ VERDICTS = {
 @pytest.mark.parametrize("name", VERDICTS)
 def test_an_end_has_a_code_and_a_reason(name: str) -> None:
     state, client, tail, code, reason = VERDICTS[name]
-    assert verdict.of(ASKED, state, client, tail) == verdict.Verdict(code, reason)
+    asked = replace(ASKED, present=name != "no image", answers=name != "no engine")
+    assert verdict.of(asked, state, client, tail) == verdict.Verdict(code, reason)
 
 
 def test_an_engine_is_what_it_says_it_is() -> None:
@@ -200,3 +216,18 @@ def test_an_engine_that_does_not_answer_is_one_clear_error(tmp_path: Path) -> No
     assert "without --containers" in refused.value.hint
     with pytest.raises(BackendError, match="not on this machine"):
         engine.find("no-such-engine")
+
+
+def test_without_an_engine_nothing_starts(tmp_path: Path) -> None:
+    pipeline = Path(__file__).parents[2] / "pipelines" / "penguins" / "pipeline.yaml"
+    done = subprocess.run(
+        [sys.executable, "-m", "orchestrator", "run", str(pipeline), "--containers"],
+        cwd=tmp_path,
+        env={**os.environ, "ORC_CONTAINERS_ENGINE": "no-such-engine", "ORC_STATE": str(tmp_path / "state")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (5, "")
+    assert "no container engine answers: no-such-engine: not on this machine" in done.stderr
+    assert not (tmp_path / "state").exists()

@@ -7,7 +7,7 @@ import os
 import secrets
 import signal
 import subprocess
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from orchestrator.runners.local import outputs, process, traces
@@ -74,6 +74,9 @@ class Container:
         program = self.launch.command[0] if self.launch.command else ""
         asked = verdict.Asked(self.engine.kind, self.launch.image, program, self.launch.limits)
         state = self.engine.state(self.name)
+        if state is None:
+            present = bool(self.engine.image(self.launch.image))
+            asked = replace(asked, present=present, answers=present or self.engine.call("info").returncode == 0)
         return verdict.of(asked, state, self.popen.returncode, outputs.tail(self.launch.log, 20))
 
 

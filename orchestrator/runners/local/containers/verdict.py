@@ -19,7 +19,6 @@ _FIRST = re.compile(
     r"|ERROR \(catatonit:\d+\): failed to exec pid1: (?P<cause>.+)"
 )
 """What the first process of a container says when it cannot start the program."""
-_NO_IMAGE = ("pull", "unable to find image", "no such image", "manifest", "registry", "image not known", "repository")
 _NOISE = ("see 'docker", "run 'docker", "see 'podman", "docker run --help")
 
 
@@ -41,6 +40,10 @@ class Asked:
     program: str
     """What the component gives as command; "" for the image's own."""
     limits: Limits
+    present: bool = True
+    """Whether the image is on this machine."""
+    answers: bool = True
+    """Whether the engine still answers."""
 
 
 def of(asked: Asked, state: Mapping[str, Any] | None, client: int, tail: Sequence[str]) -> Verdict:
@@ -74,8 +77,9 @@ def _is_signal(code: int) -> bool:
 
 
 def _refused(asked: Asked, said: str) -> str:
-    lower = said.lower()
-    if any(word in lower for word in _NO_IMAGE):
+    if not asked.answers:
+        return f"{asked.engine} does not answer any more: {said}"
+    if not asked.present:
         return f"the image {asked.image!r} is not on this machine and could not be pulled: {said}"
     return _unstarted(asked, said)
 

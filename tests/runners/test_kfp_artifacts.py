@@ -282,6 +282,21 @@ def test_tasks_of_one_component_do_not_write_over_each_other(project, compiled):
     assert (ran.file("a", "data"), ran.file("b", "data")) == ("a", "b")
 
 
+def test_a_place_is_the_same_however_it_is_written(project, compiled):
+    """A state folder behind a link, of which a program tells the real path: its file is kept, not left in a scrap."""
+    (project.folder / "real").mkdir()
+    (project.folder / "state").symlink_to(project.folder / "real")
+    script = 'printf x > "$0"; p=$(realpath "$0"); printf "$1" "$p" > "$2"'
+    told = saying({"uri": "WHERE"}).replace("WHERE", "%s")
+    compiled(
+        {"a": program(script, "{{$.outputs.artifacts['data'].path}}", told, TOLD, makes=True), "read": READ},
+        {"read": "a.data"},
+    )
+    ran = project.run()
+    assert ran.status is Status.SUCCEEDED, ran.end.reason
+    assert ran.file("a", "data") == ran.value("read") == "x"
+
+
 # The workspace.
 
 

@@ -174,7 +174,12 @@ def prepare(
         at.places,
         at.log,
         command,
-        tuple(str(each.path) for row in given.artifacts.values() for each in row if not is_remote(each.uri)),
+        tuple(
+            str(each.path)
+            for row in given.artifacts.values()
+            for each in row
+            if not is_remote(each.uri) and each.path.is_absolute()
+        ),
         limits.of(container.resources, context),
         kubernetes,
     )

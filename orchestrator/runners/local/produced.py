@@ -89,12 +89,17 @@ def _artifact(
         if said.path or local_path(said.uri).is_absolute():
             raise RunError(f"its output {name!r} should be at {said.path or said.uri}, where nothing is")
         return _reference(name, kind, said.uri, metadata)
-    if any(path.is_relative_to(own) for own in (places.folder, places.work)):
+    if _is_in(path, places.folder) or _is_in(path, places.work):
         return store.keep(path, name=name, type=kind, metadata=metadata, file=path.name)
-    if said.path or path.is_relative_to(places.folder.parent.parent):
+    if said.path or _is_in(path, places.folder.parent.parent):
         # What lies outside may be somebody else's, and what lies in the run's folder goes with the run.
         return store.keep(_copy(path, places), name=name, type=kind, metadata=metadata, file=path.name)
     return replace(store.adopt(str(path), type=kind, metadata=metadata), name=name)
+
+
+def _is_in(path: Path, folder: Path) -> bool:
+    """Whether a path lies below a folder, however either is written; a link lies where it is, not where it leads."""
+    return (path.parent.resolve() / path.name).is_relative_to(folder.resolve())
 
 
 def _located(said: Told, places: Places) -> Path | None:

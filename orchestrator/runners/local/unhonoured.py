@@ -76,9 +76,10 @@ def _unnamed(
     known: list[Any] = [request.arguments, *(ir.to_data(task.inputs) for _, task in tasks)]
     known += [ir.to_data(executor.container)] if executor.container else []
     text = "\n".join(_texts(known))
-    for path in _paths(kubernetes):
-        if not volumes.is_named(path, text):
-            yield f"a mount at {path}, which their words do not name and only ${volumes.variable(path)} does"
+    hidden = [path for path in _paths(kubernetes) if not volumes.is_named(path, text)]
+    if hidden:
+        shown = ", ".join(f"{path} (${volumes.variable(path)})" for path in hidden)
+        yield f"mounts where no word of theirs names the path, only the variable does: {shown}"
 
 
 def _paths(kubernetes: KubernetesExecutor) -> Iterator[str]:

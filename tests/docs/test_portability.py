@@ -15,14 +15,14 @@ _SECTION = re.compile(r"(<!-- generated:portability -->\n).*?(<!-- end -->)", re
 def test_the_table_of_rules_is_current(golden: Golden) -> None:
     page = DOCS / "running.md"
     text = page.read_text(encoding="utf-8")
-    table = "".join(f"{line}\n" for line in ["| on | | what | what to do |", "|---|---|---|---|", *map(_row, RULES)])
+    table = "".join(f"{line}\n" for line in ["| rule | where | | what | what to do |", "|---|---|---|---|---|", *map(_row, RULES)])
     assert len(_SECTION.findall(text)) == 1
     golden(page, _SECTION.sub(lambda match: f"{match[1]}{table}{match[2]}", text))
 
 
 def _row(rule: Rule) -> str:
     do = "" if rule.do == "nothing" else rule.do
-    return f"| {_where(rule)} | {rule.severity} | {_words(rule.what)} | {_words(do)} |"
+    return f"| {rule.name} | {_where(rule)} | {rule.severity} | {_words(rule.what)} | {_words(do)} |"
 
 
 def _where(rule: Rule) -> str:

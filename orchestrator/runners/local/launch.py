@@ -7,7 +7,7 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -150,10 +150,7 @@ def prepare(
 ) -> Launch:
     """The launch of a container task as a process. Raises RunError when it cannot be one."""
     container = task_config.applied(container, component)
-    executor_input = _executor_input(component, given, at.places)
-    paths = {f"inputs.{name}": listed[0].place for name, listed in given.artifacts.items() if listed}
-    paths |= {f"outputs.{name}": str(at.places.artifact(name)) for name in component.output_definitions.artifacts}
-    context = placeholders.Context(executor_input, paths, names)
+    context = _context(component, given, at.places, names)
     command = tuple(placeholders.command(container.command, context))
     words = (*command, *placeholders.command(container.args, context))
     own = {each.name: placeholders.text(each.value, context) for each in container.env}
@@ -174,12 +171,7 @@ def prepare(
         at.places,
         at.log,
         command,
-        tuple(
-            str(each.path)
-            for row in given.artifacts.values()
-            for each in row
-            if not is_remote(each.uri) and each.path.is_absolute()
-        ),
+        tuple(_files(given)),
         limits.of(container.resources, context),
         kubernetes,
     )
@@ -218,6 +210,19 @@ def refusal(error: Exception) -> str:
     if isinstance(error, OSError) and error.errno == errno.E2BIG:
         return "its arguments are larger than the operating system takes: pass large values on as artifacts"
     return f"it cannot be started: {error}"
+
+
+def _files(given: Values) -> Iterator[str]:
+    """The artifacts that lie on this machine; others are names of something."""
+    for each in (each for row in given.artifacts.values() for each in row):
+        if not is_remote(each.uri) and each.path.is_absolute():
+            yield str(each.path)
+
+
+def _context(component: Component, given: Values, places: Places, names: Mapping[str, str]) -> placeholders.Context:
+    paths = {f"inputs.{name}": listed[0].place for name, listed in given.artifacts.items() if listed}
+    paths |= {f"outputs.{name}": str(places.artifact(name)) for name in component.output_definitions.artifacts}
+    return placeholders.Context(_executor_input(component, given, places), paths, names)
 
 
 def _executor_input(component: Component, given: Values, places: Places) -> dict[str, Any]:

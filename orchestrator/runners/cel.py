@@ -1,7 +1,8 @@
 """The Common Expression Language, as far as KFP's conditions and selectors use it: parsed, typed, never `eval`ed.
 
-Literals, names, `.field`, `[index]`, `! -`, `* / % + -`, comparisons, `in`, `&& ||`, `? :`, lists, and the functions
-int, double, string, bool, size, parseJson, matches, startsWith, endsWith, contains. What cannot be evaluated raises.
+Literals, names, `.field`, `[index]`, `! -`, `* / % + -`, comparisons, `in`, `&& ||`, `? :`, lists, the functions
+int, double, string, bool, size, parseJson, matches, startsWith, endsWith, contains, and the macros has, all, exists,
+exists_one, filter, map. What cannot be evaluated raises.
 """
 
 from __future__ import annotations
@@ -52,6 +53,11 @@ def _value(node: Node, variables: Mapping[str, Any]) -> Any:
         case "unary":
             operand = _value(node.operands[0], variables)
             return not _truth(operand) if node.value == "!" else -_number(operand)
+        case "call" if node.value == "has" and [each.kind for each in node.operands] == ["field"]:
+            holder = _value(node.operands[0].operands[0], variables)
+            return isinstance(holder, Mapping) and node.operands[0].value in holder
+        case "call" if node.value in _MACROS and len(node.operands) == 3 and node.operands[1].kind == "name":
+            return _macro(node, variables)
         case "call":
             return _call(node.value, [_value(operand, variables) for operand in node.operands])
         case _:
@@ -72,6 +78,24 @@ def _binary(node: Node, variables: Mapping[str, Any]) -> Any:
             raise
         return _truth(_value(node.operands[1], variables))
     return _compute(node.value, _value(left, variables), _value(node.operands[1], variables))
+
+
+_MACROS = ("all", "exists", "exists_one", "filter", "map")
+
+
+def _macro(node: Node, variables: Mapping[str, Any]) -> Any:
+    """`list.exists(name, expression)` and its like; of a mapping, over its keys."""
+    over, name, expression = node.operands
+    value = _value(over, variables)
+    if not isinstance(value, list | Mapping):
+        raise CelError(f"looks through {_told(value)}, which is neither a list nor a mapping")
+    listed = list(value)
+    if node.value == "map":
+        return [_value(expression, {**variables, name.value: each}) for each in listed]
+    found = [each for each in listed if _truth(_value(expression, {**variables, name.value: each}))]
+    if node.value == "filter":
+        return found
+    return {"all": len(found) == len(listed), "exists": bool(found), "exists_one": len(found) == 1}[node.value]
 
 
 def _compute(symbol: str, a: Any, b: Any) -> Any:

@@ -125,9 +125,8 @@ def _lines(found: Explanation, *, first: bool) -> Iterator[Text]:
     if found.compared is not None:
         before = found.compared
         which = "" if before.path == found.task.path else f", task {before.name}"
-        yield Text(f"  compared with run {before.run}{which}, {wording.moment(before.finished)}", "dim")
-    if found.task.status == "SKIPPED":
-        yield Text(f"  outputs from run {found.task.cached_from.partition('/')[0]}", "dim")
+        verb = "made by" if found.verdict == "hit" else "compared with"
+        yield Text(f"  {verb} run {before.run}{which}, {wording.moment(before.finished)}", "dim")
 
 
 def _data(found: Explanation) -> dict[str, object]:

@@ -56,7 +56,8 @@ def _explain(task: TaskRecord, tasks: Sequence[TaskRecord], alike: Alike, depth:
     if task.status == Status.SKIPPED:
         run, _, path = task.cached_from.partition("/")
         other = f" (its task {path})" if path != task.path else ""
-        return Explanation(task, HIT, (f"everything is as it was in run {run}{other}",))
+        source = next((each for each in alike(task) if (each.run, each.path) == (run, path)), None)
+        return Explanation(task, HIT, (f"everything is as it was in run {run}{other}",), (), source)
     if task.status == Status.RUNNING:
         return Explanation(task, UNKNOWN, ("it is running; what its key is made of is recorded when it ends",))
     if not task.cache_key:

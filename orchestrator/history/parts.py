@@ -83,7 +83,10 @@ def _plain(change: Change) -> str:
         return f"{what}: {pointed[0][0]} pointed to {pointed[0][1][:12]}, points to {pointed[1][1][:12]}"
     if _is_digest(change.was) or _is_digest(change.now) or change.kind in ("inputs", "outputs", "command"):
         return f"{what} changed"
-    return f"{what} was {_value(change.was)}, is {_value(change.now)}"
+    values = _value(change.was), _value(change.now)
+    if values[0] == values[1]:  # A number and its digits as text.
+        values = change.was, change.now
+    return f"{what} was {values[0]}, is {values[1]}"
 
 
 def _artifact(change: Change) -> str:

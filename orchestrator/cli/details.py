@@ -132,8 +132,9 @@ def _of_task(task: TaskRecord, attempts: Sequence[Attempt]) -> Iterator[Renderab
     yield from summary.section("outputs", _values(task.outputs))
     for listed in task.outputs.artifacts.values():
         for artifact in listed:
+            origin = [("fetched from", artifact.source)] if artifact.source else []
             numbers = [(name, wording.value(each)) for name, each in artifact.metadata.items()]
-            yield from summary.section(f"in {artifact.name}", numbers)
+            yield from summary.section(f"in {artifact.name}", [*origin, *numbers])
 
 
 def _attempt(attempt: Attempt, task: TaskRecord) -> tuple[str, str]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.errors import RunError
-from orchestrator.ir.spec import Component, Dag, InputDefinitions, Task, TaskInputParameter
+from orchestrator.ir.spec import Component, Dag, Task, TaskInputParameter
 from orchestrator.runners import cel
 from orchestrator.runners.arguments import WORDS, cast, fits
 from orchestrator.runners.local import placeholders
@@ -54,14 +54,17 @@ def resolve(task: Task, component: Component, around: Surroundings) -> Values:
         if parameters.get(name) is None and declared.default_value is not None:
             parameters[name] = declared.default_value
         elif name in task.inputs.parameters and name not in parameters and not declared.is_optional:
-            _refuse(name, task.inputs.parameters[name], component)
-    return Values(_typed(parameters, component), _artifacts(task, definitions, around))
+            _refuse(name, _is_from_dag(task.inputs.parameters[name]), component)
+    return Values(_typed(parameters, component), _artifacts(task, component, around))
 
 
 def items(task: Task, given: Values) -> list[Any]:
     """The items a task iterates over. Raises RunError when they are not a list."""
     if task.artifact_iterator:
-        return list(given.artifacts.get(task.artifact_iterator.items.input_artifact, ()))
+        name = task.artifact_iterator.items.input_artifact
+        if name not in given.artifacts:
+            raise RunError(f"it loops over the artifacts {name!r}, and was given none")
+        return list(given.artifacts[name])
     if task.parameter_iterator is None:
         raise RunError("the task has no iterator")
     listed = task.parameter_iterator.items
@@ -159,13 +162,17 @@ def _listed(listed: tuple[Artifact, ...]) -> dict[Any, Any]:
     return {"artifacts": told, **dict(enumerate(told))}
 
 
-def _refuse(name: str, source: TaskInputParameter, component: Component) -> None:
+def _refuse(name: str, is_from_dag: bool, component: Component) -> None:
     """Say what it means that a required input has no value."""
-    if not (source.component_input_parameter or (source.runtime_value and source.runtime_value.runtime_parameter)):
+    if not is_from_dag:
         raise MissingInputError(name)
     # The SDK declares every input of a group it makes as required; whether it is, the tasks inside know.
     if component.dag is None:
-        raise RunError(f"it needs a value for its input {name!r}, and the pipeline was given none to pass on")
+        raise RunError(f"it needs its input {name!r}, and the pipeline was given none to pass on")
+
+
+def _is_from_dag(source: TaskInputParameter) -> bool:
+    return bool(source.component_input_parameter or (source.runtime_value and source.runtime_value.runtime_parameter))
 
 
 def _is_constant(source: TaskInputParameter) -> bool:
@@ -248,7 +255,7 @@ def _as(value: Any, kind: str, component: Component) -> Any:
     return cast_
 
 
-def _artifacts(task: Task, definitions: InputDefinitions, around: Surroundings) -> dict[str, tuple[Artifact, ...]]:
+def _artifacts(task: Task, component: Component, around: Surroundings) -> dict[str, tuple[Artifact, ...]]:
     artifacts: dict[str, tuple[Artifact, ...]] = {}
     for name, source in task.inputs.artifacts.items():
         if source.task_output_artifact:
@@ -256,9 +263,9 @@ def _artifacts(task: Task, definitions: InputDefinitions, around: Surroundings) 
             found = produced.artifacts.get(source.task_output_artifact.output_artifact_key) if produced else None
         else:
             found = around.given.artifacts.get(source.component_input_artifact)
-        declared = definitions.artifacts.get(name)
+        declared = component.input_definitions.artifacts.get(name)
         if found is not None:
             artifacts[name] = found
         elif declared is None or not declared.is_optional:
-            raise MissingInputError(name)
+            _refuse(name, bool(source.component_input_artifact), component)
     return artifacts

@@ -113,7 +113,7 @@ class Pods:
         declared = {**pod.environment, **prepared.declared}
         prepared = replace(prepared, declared=declared, environment={**prepared.environment, **declared})
         if self.request.containers:
-            return replace(prepared, mounts=pod.volumes.mounts)
+            return volumes.as_mounts(prepared, pod.volumes.mounts)
         own = [self.state, *map(Path, prepared.inputs)]
         return volumes.in_words(prepared, pod.volumes.mounts, own, pod.private)
 

@@ -71,6 +71,12 @@ def keys(volume: Volume, found: Secrets) -> Mapping[str, bytes]:
     return held or {}
 
 
+def as_mounts(launch: Launch, mounts: Sequence[Mount]) -> Launch:
+    """A launch whose container finds everything where its words say."""
+    extra = {variable(mount.target): mount.target for mount in mounts}
+    return replace(launch, environment={**launch.environment, **extra}, mounts=tuple(mounts))
+
+
 def in_words(launch: Launch, mounts: Sequence[Mount], own: Iterable[Path], private: Iterable[str]) -> Launch:
     """A launch whose words and declared variables name the folders where they named mount paths.
 

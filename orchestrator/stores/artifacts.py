@@ -108,6 +108,20 @@ class ArtifactStore:
             raise BackendError("artifact store", f"cannot keep {name!r}: {error.strerror or error}") from error
         return Artifact(name, type, target.as_uri(), content, bytes_, touched, dict(metadata or {}))
 
+    def copy(self, path: Path, *, name: str, type: str, metadata: Mapping[str, Any] | None = None) -> Artifact:
+        """Keep a copy of what stays where it is, under its own file name."""
+        try:
+            _refuse_streams(path)
+            self.root.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(prefix="copy-", dir=self.root) as folder:
+                place = Path(folder, path.name)
+                shutil.copytree(path, place) if path.is_dir() else shutil.copy2(path, place)
+                return self.keep(place, name=name, type=type, metadata=metadata, file=path.name)
+        except FileNotFoundError as error:
+            raise NotFoundError("file", str(path)) from error
+        except OSError as error:
+            raise BackendError("artifact store", f"cannot keep {name!r}: {error.strerror or error}") from error
+
     def adopt(self, uri: str, *, type: str, metadata: Mapping[str, Any] | None = None) -> Artifact:
         """An artifact for what lies at a URI: a local file stays where it is, a remote one is fetched once."""
         path = self._fetched(uri) if is_remote(uri) else local_path(uri)

@@ -340,6 +340,16 @@ def test_an_artifact_that_was_left_in_the_workspace_is_kept(project, compiled):
     assert ran.tasks["write"].outputs.artifacts["data"][0].path.name == "model.bin"
 
 
+def test_what_is_imported_from_the_workspace_is_kept(project, compiled):
+    write = program('mkdir "$0/made"; printf w > "$0/made/x.txt"', "{{$.workspace_path}}")
+    take = {**importer("{{$.workspace_path}}/made/x.txt"), "task": {"dependentTasks": ["write"]}}
+    compiled({"write": write, "take": take, "read": READ}, {"read": "take.artifact"}, WORKSPACE)
+    ran = project.run()
+    assert ran.status is Status.SUCCEEDED, ran.end.reason
+    assert ran.value("read") == ran.file("take", "artifact") == "w"
+    assert ran.tasks["take"].outputs.artifacts["artifact"][0].path.name == "x.txt"
+
+
 def test_a_pipeline_without_a_workspace_is_told_how_to_have_one(project, compiled):
     (project.folder / "x.csv").write_text("x")
     constant = program("true", inputDefinitions={"parameters": {"p": {"parameterType": "STRING"}}})

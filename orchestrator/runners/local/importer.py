@@ -28,6 +28,9 @@ class Import:
     shared: bool = False
     """Whether tasks find it in the workspace."""
 
+    passing: bool = False
+    """Whether it lies in the workspace, which goes when the run has succeeded."""
+
     @property
     def is_local(self) -> bool:
         """Whether it lies on this machine."""
@@ -40,6 +43,9 @@ class Import:
 
     def make(self, store: ArtifactStore) -> Artifact:
         """The artifact. Raises OrchestratorError when there is nothing at the URI."""
+        if self.passing:
+            path = Path(self.uri)
+            return store.copy(path, name=path.name, type=self.type, metadata=self.metadata)
         return replace(store.adopt(self.uri, type=self.type, metadata=self.metadata), shared=self.shared)
 
 
@@ -55,12 +61,13 @@ def plan(
     """What an importer is to make of what its task was given. Raises RunError. Relative paths begin at `base`."""
     if importer.download_to_workspace and workspace.folder is None:
         raise RunError(f"it downloads to the workspace, and {placeholders.NO_WORKSPACE}")
-    uri = _uri(importer.artifact_uri, given.parameters, names)
+    uri = _located(_uri(importer.artifact_uri, given.parameters, names), base)
+    passing = workspace.folder is not None and Path(uri).is_relative_to(workspace.folder)
     declared = next((each.artifact_type for each in component.output_definitions.artifacts.values()), None)
     kind = importer.type_schema
     if declared and not kind.schema_title and not kind.instance_schema:
         kind = declared
-    return Import(_located(uri, base), kind.title, _metadata(importer, given, names), importer.download_to_workspace)
+    return Import(uri, kind.title, _metadata(importer, given, names), importer.download_to_workspace, passing)
 
 
 def _uri(source: RuntimeValue, parameters: Mapping[str, Any], names: Mapping[str, str]) -> str:

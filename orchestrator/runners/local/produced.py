@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -93,7 +92,7 @@ def _artifact(
         return store.keep(path, name=name, type=kind, metadata=metadata, file=path.name)
     if said.path or _is_in(path, places.folder.parent.parent):
         # What lies outside may be somebody else's, and what lies in the run's folder goes with the run.
-        return store.keep(_copy(path, places), name=name, type=kind, metadata=metadata, file=path.name)
+        return store.copy(path, name=name, type=kind, metadata=metadata)
     return replace(store.adopt(str(path), type=kind, metadata=metadata), name=name)
 
 
@@ -111,9 +110,3 @@ def _located(said: Told, places: Places) -> Path | None:
 def _reference(name: str, kind: str, uri: str, metadata: Mapping[str, Any]) -> Artifact:
     """An artifact that is a name of something: nothing of it lies here."""
     return Artifact(name, kind, uri, of_text(uri), metadata=metadata)
-
-
-def _copy(path: Path, places: Places) -> Path:
-    place = places.folder / "copied" / of_text(str(path))[:16] / path.name
-    place.parent.mkdir(parents=True, exist_ok=True)
-    return Path(shutil.copytree(path, place) if path.is_dir() else shutil.copy2(path, place))

@@ -272,7 +272,7 @@ def test_two_interrupts_end_what_ignores_them(project: Project) -> None:
 
 def test_a_killed_runner_leaves_no_container_and_its_run_goes_on(project: Project) -> None:
     script = 'cd "$ORC_STATE/runs/$ORC_RUN"; test -e seen && exit 0; touch seen; ' + STUBBORN
-    first = {"name": "first", "container": {"command": ["sh", "-c", "echo once >> $ORC_STATE/runs/$ORC_RUN/first"]}}
+    first = {"name": "first", "container": {"command": ["sh", "-c", "echo once >> $ORC_STATE/runs/$ORC_RUN/once"]}}
     file = project.ir(first, {"name": "second", "container": {"command": ["sh", "-c", script]}})
     runner = started(project, file)
     assert len(project.containers()) == 1
@@ -282,7 +282,7 @@ def test_a_killed_runner_leaves_no_container_and_its_run_goes_on(project: Projec
     record = Metadata(project.settings.state / "state.db").run("last")
     ran = project.resume(record.id)
     assert ran.end.status is Status.SUCCEEDED
-    assert (project.folder / "state" / "runs" / record.id / "first").read_text() == "once\n"
+    assert (project.folder / "state" / "runs" / record.id / "once").read_text() == "once\n"
 
 
 def test_orc_cancel_asks_it_to_end(project: Project) -> None:

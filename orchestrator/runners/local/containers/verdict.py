@@ -90,7 +90,7 @@ def _unstarted(asked: Asked, said: str) -> str:
         return _cannot(asked, match["program"] or match["missing"], match["why"] or "not found")
     if "gpu" in said.lower() or "nvidia" in said.lower():
         return f"{asked.engine} has no GPU to give it: {said}; the NVIDIA Container Toolkit makes one known"
-    if "no command specified" in said.lower():
+    if said.lower().startswith(("no command specified", "no command or entrypoint")):
         return f"neither the component nor the image {asked.image!r} gives a command"
     return f"{asked.engine} did not start it: {said or 'it did not say why'}"
 

@@ -54,9 +54,9 @@ def _problem(file: Path, kind: str, done: subprocess.CompletedProcess[str]) -> P
         return Problem(Location(str(file)), f"the KFP SDK does not compile it: {last}")
     path, line, column = told["at"]
     calls = ", ".join(f"{_shown(each[0], file)}:{each[1]}" for each in reversed(told["from"]))
-    return Problem(
-        Location(_shown(path, file), line, max(column, 1)), told["message"], f"called from {calls}" * bool(calls)
-    )
+    message = " ".join(told["message"].split())
+    place = Location(_shown(path, file), line, max(column, 1))
+    return Problem(place, message, f"called from {calls}" if calls else "")
 
 
 def _not_there(file: Path, kind: str, told: dict[str, Any]) -> Problem:

@@ -7,6 +7,7 @@ import hashlib
 import http.server
 import importlib.metadata
 import os
+import re
 import threading
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -28,17 +29,21 @@ class Shelf:
         metadata = "\n".join([*lines, *(f"Requires-Dist: {each}" for each in needs), ""])
         self._write(name, version, {**files, f"{name}-{version}.dist-info/METADATA": metadata})
 
-    def add_installed(self, name: str) -> str:
-        """A wheel of what is installed here; its version."""
-        found = importlib.metadata.distribution(name)
+    def add_installed(self, name: str) -> list[str]:
+        """A wheel of what is installed here; the names of what it needs. What is not installed is not needed here."""
+        try:
+            found = importlib.metadata.distribution(name)
+        except importlib.metadata.PackageNotFoundError:
+            return []
         files: dict[str, str | bytes] = {}
         for each in found.files or ():
-            path = Path(str(each.locate()))
             ours = not each.parts[0].startswith("..") and "__pycache__" not in each.parts
             if ours and each.name not in ("RECORD", "INSTALLER", "REQUESTED", "direct_url.json", "WHEEL"):
-                files[str(each)] = path.read_bytes()
-        self._write(name, found.version, files)
-        return found.version
+                files[str(each)] = Path(str(each.locate())).read_bytes()
+        info = next(path for path in files if path.endswith(".dist-info/METADATA")).partition(".dist-info")[0]
+        self._write(*info.rsplit("-", 1), files)
+        needs = [each for each in found.requires or () if "extra ==" not in each]
+        return [re.split(r"[^\w.-]", each)[0] for each in needs]
 
     def _write(self, name: str, version: str, files: Mapping[str, str | bytes]) -> None:
         info = f"{name}-{version}.dist-info"

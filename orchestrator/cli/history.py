@@ -57,13 +57,16 @@ def runs(
 def show(run: options.Run = "last", task: options.Task = "", format: options.Listing = options.Format.TEXT) -> None:
     """Show a run: its tasks, what came of them and where it is; with TASK, everything about that one."""
     from orchestrator.cli import details, machine
+    from orchestrator.history import labels
 
     with needed(options.read().state, run) as metadata:
         record = metadata.run(run)
         tasks, attempts = metadata.tasks(record.id), metadata.attempts(record.id)
     chosen = details.named(tasks, task) if task else tasks
     if format is options.Format.JSON:
-        told = {**machine.run(record, state_of(record)), "tasks": [machine.task(each) for each in chosen]}
+        given = labels.of(record)
+        rows = [{**machine.task(each), **labels.told(given, each.path)} for each in chosen]
+        told = {**machine.run(record, state_of(record)), "tasks": rows}
         typer.echo(machine.text(told))
         return
     lines = details.of_tasks(chosen, attempts) if task else details.of_run(record, tasks, status=state_of(record))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import json
 import os
 import re
 import shutil
@@ -78,16 +79,15 @@ class Pods:
         parts: dict[str, str] = {}
         for variable in wanted.variables:
             value = self._value(variable)
-            parts[f"variable {variable.name}"] = "" if value is None else secrets.sealed(value, salt)
+            parts[f"variable {variable.name}"] = "" if value is None else f"sha256:{secrets.sealed(value, salt)}"
         for volume in wanted.volumes:
             if volume.kind == asked.CLAIM:
-                parts[f"volume {volume.path}"] = digest.of_text(
-                    "\n".join([volume.name, volume.sub_path, claims.identity(self.state, volume.name)])
-                )
+                told = [volume.name, volume.sub_path, claims.identity(self.state, volume.name)]
+                parts[f"volume {volume.path}"] = f"sha256:{digest.of_text(json.dumps(told))}"
             elif volume.kind != asked.SCRATCH:
                 held = volumes.keys(volume, self.secrets)
-                content = "\n".join(f"{key} {secrets.sealed(value, salt)}" for key, value in sorted(held.items()))
-                parts[f"volume {volume.path}"] = digest.of_text(content)
+                content = {key: secrets.sealed(value, salt) for key, value in sorted(held.items())}
+                parts[f"volume {volume.path}"] = f"sha256:{digest.of_text(json.dumps(content))}"
         return parts
 
     def pod(self, work: Work, at: Spot) -> Pod:
@@ -170,7 +170,7 @@ class Pods:
         if variable.optional:
             return None
         what = f"the key {variable.key!r} of the {secrets.spoken(variable.kind)} {variable.holder!r}"
-        raise RunError(f"it needs {what}: give it in {self.secrets.file}, or set the variable {variable.name}")
+        raise RunError(f"it needs {what}: give it in {self.secrets.file} as a manifest, or set the variable {variable.name}")
 
     def _private(self, at: Spot) -> Path:
         return self.private / f"{at.root.name}{at.suffix}"

@@ -67,7 +67,7 @@ def keys(volume: Volume, found: Secrets) -> Mapping[str, bytes]:
     held = found.find(volume.kind, volume.name)
     if held is None and not volume.optional:
         what = f"the {secrets.spoken(volume.kind)} {volume.name!r}, mounted at {volume.path}"
-        raise RunError(f"it needs {what}: give it in {found.file}")
+        raise RunError(f"it needs {what}: give it in {found.file} as a manifest")
     return held or {}
 
 

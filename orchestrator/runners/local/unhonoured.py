@@ -35,7 +35,9 @@ def phrases(request: Request) -> list[str]:
     for label, executor in request.pipeline.deployment_spec.executors.items():
         kubernetes, own = platform_of(request.platform, label)
         asked = [*_placement(kubernetes), *(["spot placement"] if own.spot else [])]
-        if not request.containers:
+        if request.containers:
+            asked += _foreign(executor, kubernetes)
+        else:
             asked += [*_isolation(executor, kubernetes), *_unnamed(request, executor, kubernetes, tasks.get(label, []))]
         for what in asked:
             found.setdefault(what, set()).update(name for name, _ in tasks.get(label, []))
@@ -67,6 +69,18 @@ def _isolation(executor: Executor, kubernetes: KubernetesExecutor) -> Iterator[s
         yield "security contexts"
     if any(each.size_limit for each in kubernetes.empty_dir_mounts):
         yield "size limits of volumes"
+
+
+def _foreign(executor: Executor, kubernetes: KubernetesExecutor) -> Iterator[str]:
+    """What a container of this machine does not have either."""
+    asked = executor.container.resources.accelerator if executor.container and executor.container.resources else None
+    kind = (asked.resource_type or asked.type).lower() if asked else ""
+    if kind and "nvidia" not in kind and "{{" not in kind:
+        yield f"accelerators of the kind {kind}"
+    if kubernetes.image_pull_secret:
+        yield "secrets to pull images with, for which the engine's own login stands"
+    if any(each.size_limit and each.medium != "Memory" for each in kubernetes.empty_dir_mounts):
+        yield "size limits of volumes on disk"
 
 
 def _unnamed(

@@ -40,8 +40,12 @@ def key(
     *,
     code: Mapping[str, str],
     replaced: Mapping[str, Any],
+    pod: Mapping[str, str],
 ) -> Key:
-    """The cache key of a task. `replaced` stands in for inputs that name the run; `code` are digests of files."""
+    """The cache key of a task. `replaced` stands in for inputs that name the run; `code` are digests of files.
+
+    `pod` are parts of what a platform document gives it.
+    """
     options = task.caching_options
     if executor.container is None:
         return Key()
@@ -55,6 +59,7 @@ def key(
         "outputs": ir.digest(component.output_definitions),
         **_program(executor.container),
     }
+    parts |= pod
     for name, content in code.items():
         parts[f"file {name}"] = content
     for name, value in {**given.parameters, **replaced}.items():

@@ -109,8 +109,8 @@ class Execution:
             if source.task_final_status and source.task_final_status.producer_task in siblings
         }
         replaced |= cache.pointed(work.given, self.request.pointer)
-        code = {**code, **self.pods.identity(work)}
-        found = cache.key(work.task, work.component, executor, work.given, code=code, replaced=replaced)
+        pod = self.pods.identity(work)
+        found = cache.key(work.task, work.component, executor, work.given, code=code, replaced=replaced, pod=pod)
         work.cache_key, work.key_parts = found.text, found.parts
         before = self.request.finished.get(work.id.path)
         if before and before.cache_key and before.cache_key == work.cache_key and self._reuse(work, before):

@@ -8,10 +8,10 @@ import pytest
 import yaml
 from kfp import dsl, kubernetes
 
-from orchestrator import ir
+from orchestrator import cli, ir
 from orchestrator.errors import PipelineError
+from orchestrator.history import labels
 from orchestrator.runners.events import TaskFinished, Warned
-from orchestrator.runners.local import launch
 from tests.runners.compiling import compiled, program
 
 SHOW = "put('out', ' '.join(os.environ.get(n, '-') for n in a['text'].split()))"
@@ -69,18 +69,24 @@ def test_a_field_this_machine_does_not_have_fails_in_words(project):
     )
 
 
-def test_labels_and_annotations_are_in_the_record(project):
+def test_labels_and_annotations_are_in_the_record(project, monkeypatch, capsys):
     def build():
-        task = program(SHOW)
-        kubernetes.add_pod_label(task, "team", "birds")
-        kubernetes.add_pod_annotation(task, "why", "because")
+        with dsl.ParallelFor(["a", "b"]) as item:
+            task = program(SHOW, item)
+            kubernetes.add_pod_label(task, "team", "birds")
+            kubernetes.add_pod_annotation(task, "why", "because")
 
-    run(project, build)
-    record = project.metadata().run("last")
-    pipeline, platform = ir.load(record.ir)
-    component = next(iter(pipeline.components.values()))
-    metadata = launch.platform_of(platform, component.executor_label)[0].pod_metadata
-    assert (metadata.labels, metadata.annotations) == ({"team": "birds"}, {"why": "because"})
+    ran = run(project, build)
+    found = labels.of(project.metadata().run("last"))
+    assert labels.told(found, ran.tasks["program[1]"].task.path) == {
+        "labels": {"team": "birds"},
+        "annotations": {"why": "because"},
+    }
+    monkeypatch.chdir(project.folder)
+    monkeypatch.setenv("ORC_STATE", str(project.settings.state))
+    assert cli.main(["show", "last", "program[1]", "--format", "json"]) == 0
+    shown = json.loads(capsys.readouterr().out)["tasks"][0]
+    assert (shown["labels"], shown["annotations"]) == ({"team": "birds"}, {"why": "because"})
 
 
 def test_a_task_has_its_timeout(project):

@@ -6,6 +6,7 @@ import pytest
 from kfp import dsl, kubernetes
 
 from orchestrator.errors import PipelineError
+from orchestrator.history import parts
 from orchestrator.runners.events import Warned
 from orchestrator.stores import secrets
 from tests.runners.compiling import compiled, program
@@ -90,10 +91,10 @@ def test_what_is_missing_is_said_with_what_to_do(project):
 
     ran = run(project, build)
     file = project.folder / "state" / "secrets.yaml"
-    assert ran.tasks["program"].reason == (
-        f"it needs the key 'password' of the secret 'database': give it in {file}, or set the variable PASSWORD"
-    )
-    assert ran.tasks["program-2"].reason == f"it needs the secret 'database', mounted at /keys: give it in {file}"
+    how = f"give it in {file} as a manifest"
+    needed = f"it needs the key 'password' of the secret 'database': {how}, or set the variable PASSWORD"
+    assert ran.tasks["program"].reason == needed
+    assert ran.tasks["program-2"].reason == f"it needs the secret 'database', mounted at /keys: {how}"
     assert ran.value("program-3") == "[]"
     assert not ran.started[1:]
 
@@ -155,10 +156,13 @@ def test_a_value_that_changed_is_another_input(project, given):
         files = program("put('out', open('/conf/mode').read())")
         kubernetes.use_config_map_as_volume(files, "settings", "/conf")
 
-    run(project, build)
+    before = run(project, build)
     assert set(run(project, build).statuses.values()) == {"SKIPPED"}
     given(FILE.replace(VALUE, "another-value"))
-    assert run(project, build).statuses == {"program": "SUCCEEDED", "program-2": "SKIPPED"}
+    after = run(project, build)
+    assert after.statuses == {"program": "SUCCEEDED", "program-2": "SKIPPED"}
+    changes = parts.changes(before.tasks["program"].key_parts, after.tasks["program"].key_parts)
+    assert list(parts.sentences(changes, {})) == ["variable 'PASSWORD' changed"]
     given(FILE.replace("fast", "slow"))
     assert run(project, build).value("program-2") == "slow"
 
@@ -244,3 +248,16 @@ def test_a_named_file_must_exist(project, monkeypatch):
 def test_masking_hides_lines_of_long_secrets_and_leaves_short_words():
     key = b"-----BEGIN-----\nabcdefgh12345\n-----END-----\n"
     assert secrets.masked("in abcdefgh12345 a", [key, b"a"]) == "in *** a"
+
+
+def test_what_a_killed_run_left_of_secrets_is_gone_when_it_is_resumed(project, given):
+    def build():
+        task = program("sys.exit(int(open('/keys/user').read() == 'ana'))")
+        kubernetes.use_secret_as_volume(task, "database", "/keys")
+
+    ran = run(project, build)
+    left = project.settings.state / "runs" / ran.end.run / ".secrets" / "other" / "password"
+    left.parent.mkdir(parents=True)
+    left.write_text(VALUE)
+    assert project.resume().status == "FAILED"
+    assert not left.exists()

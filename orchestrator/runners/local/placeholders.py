@@ -197,6 +197,8 @@ def _expanded(value: Any, context: Context) -> list[str]:
             return []
         case str():
             return [text(value, context)]
+        case bool() | int() | float():
+            return [as_text(value)]
         case list():
             return [word for each in value for word in _expanded(each, context)]
         case {"Concat": list() as parts}:

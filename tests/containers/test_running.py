@@ -233,6 +233,23 @@ def test_volumes_and_secrets_are_where_they_were_asked_for(project: Project) -> 
     assert " 128 " in told
 
 
+def test_a_secret_is_mounted_and_those_of_others_are_not_to_be_seen(project: Project) -> None:
+    state = project.folder / "state"
+    state.mkdir()
+    (state / "secrets.yaml").write_text(
+        "apiVersion: v1\nkind: Secret\nmetadata: {name: login}\nstringData: {token: hush, user: ana}\n"
+    )
+    (state / "secrets.yaml").chmod(0o600)
+    platform = {
+        "secretAsVolume": [{"secretName": "login", "mountPath": "/etc/login"}],
+        "secretAsEnv": [{"secretName": "login", "keyToEnv": [{"secretKey": "user", "envVar": "LOGIN"}]}],
+    }
+    script = 'test "$(cat /etc/login/token)" = hush && ! touch /etc/login/x && test "$LOGIN" = ana && echo well'
+    hidden = '; ls "$ORC_STATE/runs/$ORC_RUN/.secrets"'
+    assert said(project, script + hidden, platform=platform) == "well\n"
+    assert not list(state.glob("runs/*/.secrets/*"))
+
+
 def test_the_cache_knows_containers_from_processes_and_images_by_digest(project: Project) -> None:
     file = project.sh("echo same")
     assert project.run(file, cache=True).tasks["task"].status is Status.SUCCEEDED

@@ -74,8 +74,11 @@ def graph(
     output: _Output = None,
 ) -> None:
     """Draw the tasks of a pipeline and what flows between them."""
-    from orchestrator.pipeline import load, picture
+    from orchestrator import ir
+    from orchestrator.pipeline import load, picture, python
 
+    if python.split(file) or ir.recognises(file):
+        raise OrchestratorError(f"{file}: only pipeline files are drawn, not what the KFP SDK makes a pipeline from")
     chosen = format or by_ending(output)
     draw = {Picture.TEXT: picture.text, Picture.SVG: picture.svg, Picture.HTML: picture.html}[chosen]
     give(draw(load.pipeline(file)), output)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import os
@@ -121,18 +122,14 @@ def link(root: Path) -> Path:
 
 
 def make_link(root: Path) -> None:
-    """Make that folder. Raises BackendError."""
+    """Make that folder. Raises OSError."""
     package = Path(__file__).resolve().parent.parent
     target = link(root) / package.name
     if target.is_symlink():
         return
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with contextlib.suppress(FileExistsError):  # Another process was first.
         target.symlink_to(package)
-    except FileExistsError:  # Another process was first.
-        return
-    except OSError as error:
-        raise BackendError("environments", f"{target} cannot be made: {error}") from error
 
 
 @functools.lru_cache(maxsize=1024)

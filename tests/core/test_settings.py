@@ -46,6 +46,23 @@ def test_mistakes_are_told(tmp_path, text, expected):
     assert expected in str(caught.value)
 
 
+def test_environments_are_shared_unless_the_cache_cannot_be_written(tmp_path, monkeypatch):
+    cache = tmp_path / "cache"
+    assert (
+        settings.read({"XDG_CACHE_HOME": str(cache)}, tmp_path).environments == cache / "orchestrator" / "environments"
+    )
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    home = tmp_path / "home" / ".cache" / "orchestrator" / "environments"
+    assert settings.read({}, tmp_path).environments == home
+    cache.write_text("not a folder")
+    for unusable in (str(cache), "/proc/1/cache", "relative"):
+        read = settings.read({"XDG_CACHE_HOME": unusable}, tmp_path)
+        assert read.environments == read.state / "environments"
+    (tmp_path / "orc.toml").write_text('environments = "made"\n')
+    assert settings.read({}, tmp_path).environments == tmp_path / "made"
+    assert settings.read({"ORC_ENVIRONMENTS": "~/e"}, tmp_path).environments == tmp_path / "home" / "e"
+
+
 @pytest.mark.parametrize("value", ["x", "-1", "0", "\u0661", "9" * 30, "4 "])
 def test_a_number_of_workers_is_a_number(tmp_path, value):
     with pytest.raises(PipelineError, match="ORC_WORKERS"):

@@ -5,6 +5,7 @@ What the KFP SDK writes to install packages is read, never run: the program gets
 
 from __future__ import annotations
 
+import functools
 import importlib.metadata
 import json
 import os
@@ -69,7 +70,7 @@ class Command:
         return self.argv[2] if self.python else ""
 
     def write(self) -> None:
-        """Write what must be there before the start. Raises OSError, BackendError."""
+        """Write what must be there before the start. Raises OSError."""
         for file, text in self.files.items():
             file.parent.mkdir(parents=True, exist_ok=True)
             with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as out:
@@ -178,9 +179,8 @@ def _with_kfp(installs: tuple[Install, ...]) -> tuple[Install, ...]:
     """With the SDK, which a component may expect in its image: as the caller has it, where the caller has it."""
     if any(_KFP.match(package) for each in installs for package in each.packages):
         return installs
-    try:
-        version = importlib.metadata.version("kfp")
-    except importlib.metadata.PackageNotFoundError:
+    version = _version_of_kfp()
+    if not version:
         return (*installs, Install(("kfp",)))
     return (*installs, Install((f"kfp=={version}",), bare=True)) if installs else ()
 
@@ -199,10 +199,19 @@ def _of_module(words: tuple[str, ...], code_paths: tuple[Path, ...]) -> tuple[In
     return ()
 
 
-def _ours() -> list[str]:
+@functools.cache
+def _version_of_kfp() -> str:
+    try:
+        return importlib.metadata.version("kfp")
+    except importlib.metadata.PackageNotFoundError:
+        return ""
+
+
+@functools.cache
+def _ours() -> tuple[str, ...]:
     """What `orchestrator` itself needs, without its extras."""
     try:
         listed = importlib.metadata.requires("orchestrator") or []
     except importlib.metadata.PackageNotFoundError:
-        return []
-    return [each for each in listed if not re.search(r"\bextra\s*==", each)]
+        return ()
+    return tuple(each for each in listed if not re.search(r"\bextra\s*==", each))

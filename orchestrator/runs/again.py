@@ -136,6 +136,7 @@ def _before(metadata: Metadata, record: RunRecord) -> supply.Before:
     return supply.Before(
         record.id,
         tuple(supply.Recorded(task.path, task.name, Status(task.status), done(task)) for task in tasks),
+        arguments=record.arguments,
         is_over=record.status in _ENDED,
         is_good=record.status in _ENDED and record.status != Status.FAILED,
     )

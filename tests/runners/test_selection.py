@@ -330,6 +330,32 @@ def test_a_loop_of_which_an_iteration_failed_cannot_be_had(project: Project) -> 
         run(project, only=("all",))
 
 
+def test_rounds_that_left_no_trace_are_counted(project: Project) -> None:
+    """A loop over rows, in each a loop over its words; the last row is empty."""
+    say(project)
+    project.pipeline(
+        """
+parameters: {words: {type: list}}
+tasks:
+  each: {component: say, foreach: "${parameters.words}", arguments: {text: "${item}"}}
+outputs: {all: "${tasks.each.outputs.out}"}
+""",
+        file="row.yaml",
+        name="row",
+    )
+    project.pipeline("""
+parameters: {rows: [[a, b], [], [c], []]}
+tasks:
+  row: {component: row.yaml, foreach: "${parameters.rows}", arguments: {words: "${item}"}}
+  all: {component: gather, arguments: {items: "${tasks.row.outputs.all}"}}
+""")
+    whole = run(project)
+    assert whole.value("all") == [["a", "b"], [], ["c"], []]
+    some = run(project, only=("all",))
+    assert some.started == ["all"]
+    assert some.value("all") == [["a", "b"], [], ["c"], []]
+
+
 GATED = """
 parameters: {go: true}
 tasks:

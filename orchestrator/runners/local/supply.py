@@ -7,20 +7,20 @@ once gave each value.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from orchestrator.ir.spec import Component, Dag, PipelineSpec, Task
 from orchestrator.runners.events import Status
-from orchestrator.runners.local import graph
+from orchestrator.runners.local import graph, wiring
 from orchestrator.runners.local.graph import Segments
 from orchestrator.runners.local.selection import Selection
+from orchestrator.runners.local.wiring import Output
 from orchestrator.runners.local.work import Done
 from orchestrator.stores.artifacts import Artifact
 
 _CONDITION = re.compile(r"\[\s*(?:'([^']+)'|\"([^\"]+)\")\s*\]")
-_NAMED = re.compile(r"\{\{\$\.inputs\.(?:parameters|artifacts)\[\\?['\"]([^'\"\\]+)\\?['\"]\]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,7 @@ class Before:
 
     run: str
     tasks: tuple[Recorded, ...]
+    arguments: Mapping[str, Any] = field(default_factory=dict)
     is_over: bool = True
     is_good: bool = True
 
@@ -64,9 +65,6 @@ class Missing:
         return f"the task {self.need.task!r} needs the output {self.output!r} of {self.producer!r} {use}"
 
 
-Output = tuple[str, str]  # "parameter" or "artifact", and its name.
-
-
 def select(
     pipeline: PipelineSpec, paths: frozenset[str], earlier: Before, intact: Callable[[Artifact], bool]
 ) -> tuple[Selection, tuple[Missing, ...]]:
@@ -89,6 +87,7 @@ class _Search:
     iterations: dict[str, int] = field(default_factory=dict)
     used: dict[str, frozenset[str]] = field(default_factory=dict)
     missing: list[Missing] = field(default_factory=list)
+    rounds: dict[str, int] = field(default_factory=dict)
     by_path: dict[str, Recorded] = field(init=False)
     by_name: dict[str, Recorded | None] = field(init=False)
 
@@ -98,6 +97,11 @@ class _Search:
         self.by_name = {}
         for task in self.earlier.tasks:
             self.by_name[task.name] = None if task.name in self.by_name else task
+            parts = task.path.split("/")
+            for place, part in enumerate(parts):
+                if part.isdigit():
+                    loop = "/".join(parts[:place])
+                    self.rounds[loop] = max(self.rounds.get(loop, 0), int(part) + 1)
 
     def open(self, around: Segments, dag: Dag) -> dict[str, Need]:
         """Look into a DAG in which something runs: the inputs of the DAG that are used, each with one use."""
@@ -110,21 +114,21 @@ class _Search:
             name = self._called(here, component)
             if self.selection.runs(path):
                 inputs = {*task.inputs.parameters, *task.inputs.artifacts}
-                needs = {each: Need(name, _named_by(task, each)) for each in inputs}
+                needs = {each: Need(name, wiring.named_by(task, each)) for each in inputs}
             elif component.dag and any(each.startswith(path + "/") for each in self.selection.paths or ()):
                 condition = task.trigger_policy.condition if task.trigger_policy else ""
                 asked = [one or other for one, other in _CONDITION.findall(condition)]
                 needs = {each: Need(name, "") for each in asked}
                 needs |= self.open(here, component.dag)
-                self.used[path] = frozenset(_with_named(task, needs))
+                self.used[path] = frozenset(wiring.with_named(task, needs))
                 needs = {each: needs.get(each) or next(iter(needs.values())) for each in self.used[path]}
             else:
                 continue
             for each, need in needs.items():
-                outer, made = _source(task, each)
+                outer, made = wiring.source(task, each)
                 if outer:
                     wanted.setdefault(outer, need)
-                if made and self._had(around, dag, *made) is not True and not _is_optional(component, each):
+                if made and self._had(around, dag, *made) is not True and not wiring.is_optional(component, each):
                     self.missing.append(self._lack(around, dag, need, *made))
         return wanted
 
@@ -143,7 +147,7 @@ class _Search:
             return True
         if not (task.parameter_iterator or task.artifact_iterator):
             return self._inside(here, component, output)
-        count = self._rounds(here, component)
+        count = self._rounds(here, task, component, output)
         if count is None:
             return None if self._inside(here, component, output) is None else False
         self.iterations[path] = count
@@ -153,7 +157,7 @@ class _Search:
     def _inside(self, here: Segments, component: Component, output: Output) -> bool | None:
         if component.dag is None:
             return self._recorded(here, output)
-        made = [self._had(here, component.dag, *each) for each in _sources(component.dag, output)]
+        made = [self._had(here, component.dag, *each) for each in wiring.sources(component.dag, output)]
         return True if True in made else False if False in made or not made else None
 
     def _recorded(self, here: Segments, output: Output) -> bool | None:
@@ -173,12 +177,38 @@ class _Search:
         identity = graph.identity(here)
         return self.by_path.get(identity.path) or self.by_name.get(identity.name)
 
-    def _rounds(self, loop: Segments, component: Component) -> int | None:
+    def _rounds(self, loop: Segments, task: Task, component: Component, output: Output) -> int | None:
         """How often a loop went round; None when that cannot be told."""
-        count = 0
+        written = wiring.written(task)
+        if written is not None:
+            return written if self.earlier.is_over else None
+        if self.earlier.is_over and (given := wiring.given_items(self._line(loop), self.earlier.arguments)) is not None:
+            return given
+        if output[0] == "parameter" and not self._leaves_a_trace(component):
+            return None  # Of a round that is made of loops alone there is no trace when these have nothing to do.
+        count = self.rounds.get(graph.identity(loop).path, 0)
         while self._went((*loop, graph.iteration(count)), component):
             count += 1
         return count if self.earlier.is_over and (count or self.earlier.is_good) else None
+
+    def _line(self, here: Segments) -> list[Task]:
+        """The tasks a path goes through."""
+        dag, line = self.pipeline.root.dag, []
+        for each in here:
+            if dag and each.key in dag.tasks:
+                line.append(dag.tasks[each.key])
+                dag = graph.component_of(self.pipeline, line[-1]).dag
+        return line
+
+    def _leaves_a_trace(self, component: Component) -> bool:
+        """Whether something inside is recorded, however the run went."""
+        if component.dag is None:
+            return True
+        return any(
+            self._leaves_a_trace(graph.component_of(self.pipeline, task))
+            for task in component.dag.tasks.values()
+            if wiring.written(task) or not (task.parameter_iterator or task.artifact_iterator)
+        )
 
     def _went(self, here: Segments, component: Component) -> bool:
         """Whether anything inside was recorded."""
@@ -196,7 +226,7 @@ class _Search:
         """The executor behind an output, as it is called, and what it calls the output."""
         if component.dag is None:
             return graph.identity(here).name, output[1]
-        for key, inner in _sources(component.dag, output):
+        for key, inner in wiring.sources(component.dag, output):
             task = component.dag.tasks[key]
             used = graph.component_of(self.pipeline, task)
             return self._origin((*here, graph.segment(key, task, used)), used, inner)
@@ -210,69 +240,3 @@ class _Search:
             inner = graph.component_of(self.pipeline, task)
             return self._called((*here, graph.segment(key, task, inner)), inner)
         return here[-1].key
-
-
-def _source(task: Task, name: str) -> tuple[str, tuple[str, Output] | None]:
-    """Where an input comes from: the name of an input of the DAG around, or a task beside and its output."""
-    if parameter := task.inputs.parameters.get(name):
-        value, produced = parameter.runtime_value, parameter.task_output_parameter
-        outer = parameter.component_input_parameter or (value.runtime_parameter if value else "")
-        made = (produced.producer_task, ("parameter", produced.output_parameter_key)) if produced else None
-        return outer, made
-    if artifact := task.inputs.artifacts.get(name):
-        given = artifact.task_output_artifact
-        made = (given.producer_task, ("artifact", given.output_artifact_key)) if given else None
-        return artifact.component_input_artifact, made
-    return "", None
-
-
-def _is_optional(component: Component, name: str) -> bool:
-    definitions = component.input_definitions
-    if parameter := definitions.parameters.get(name):
-        return parameter.is_optional or parameter.default_value is not None
-    return name in definitions.artifacts and definitions.artifacts[name].is_optional
-
-
-def _sources(dag: Dag, output: Output) -> Iterator[tuple[str, Output]]:
-    """The tasks of a DAG that may give one of its outputs."""
-    kind, name = output
-    if dag.outputs is None:
-        return
-    if kind == "parameter" and (parameter := dag.outputs.parameters.get(name)):
-        one = parameter.value_from_parameter
-        several = parameter.value_from_oneof.parameter_selectors if parameter.value_from_oneof else ()
-        for selector in several or ([one] if one else []):
-            yield selector.producer_subtask, (kind, selector.output_parameter_key)
-    if kind == "artifact" and (artifact := dag.outputs.artifacts.get(name)):
-        for choice in artifact.artifact_selectors:
-            yield choice.producer_subtask, (kind, choice.output_artifact_key)
-
-
-def _with_named(task: Task, names: Iterable[str]) -> Iterator[str]:
-    """Inputs of a task, and those that the text of its constants names."""
-    todo, seen = list(names), set()
-    while todo:
-        name = todo.pop()
-        if name in seen:
-            continue
-        seen.add(name)
-        yield name
-        parameter = task.inputs.parameters.get(name)
-        if parameter and parameter.runtime_value:
-            todo += _NAMED.findall(_text(parameter.runtime_value.constant))
-
-
-def _named_by(task: Task, name: str) -> str:
-    """The input as its author knows it: of a value that stands inside a text, the input that holds the text."""
-    for other, parameter in task.inputs.parameters.items():
-        if parameter.runtime_value and name in _NAMED.findall(_text(parameter.runtime_value.constant)):
-            return other
-    return name
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, Mapping):
-        return " ".join(map(_text, value.values()))
-    if isinstance(value, list | tuple):
-        return " ".join(map(_text, value))
-    return value if isinstance(value, str) else ""

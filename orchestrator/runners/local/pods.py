@@ -170,7 +170,9 @@ class Pods:
         if variable.optional:
             return None
         what = f"the key {variable.key!r} of the {secrets.spoken(variable.kind)} {variable.holder!r}"
-        raise RunError(f"it needs {what}: give it in {self.secrets.file} as a manifest, or set the variable {variable.name}")
+        raise RunError(
+            f"it needs {what}: give it in {self.secrets.file} as a manifest, or set the variable {variable.name}"
+        )
 
     def _private(self, at: Spot) -> Path:
         return self.private / f"{at.root.name}{at.suffix}"

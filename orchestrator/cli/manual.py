@@ -72,7 +72,21 @@ class Group(TyperGroup):
 
 
 # As in a day's work: start, look, go on; then what is served; then the files.
-_ORDER = ("run", "runs", "show", "logs", "resume", "cancel", "endpoints", "serve")
+_ORDER = (
+    "run",
+    "runs",
+    "show",
+    "logs",
+    "timeline",
+    "resume",
+    "cancel",
+    "cache",
+    "diff",
+    "artifacts",
+    "gc",
+    "endpoints",
+    "serve",
+)
 
 
 def _place(name: str) -> int:

@@ -20,7 +20,7 @@ _WHOLE = {
     "type": "the type it is imported as",
     "metadata": "the metadata it is imported with",
 }
-_KINDS = {"parameter": "parameter", "variable": "variable"}
+_KINDS = ("parameter", "variable", "volume")
 _SHOWN = 48  # Letters of a value in a sentence.
 
 
@@ -47,7 +47,7 @@ def changes(was: Mapping[str, str], now: Mapping[str, str]) -> tuple[Change, ...
     """The parts that differ, those of the task itself first."""
     names = dict.fromkeys([*now, *was])
     found = [Change(name, was.get(name), now.get(name)) for name in names if was.get(name) != now.get(name)]
-    order = ("parameter", "artifact", "about", "file", "image", "command", "variable")
+    order = ("parameter", "artifact", "about", "file", "image", "command", "variable", "volume")
     return tuple(sorted(found, key=lambda each: order.index(each.kind) if each.kind in order else len(order)))
 
 
@@ -73,7 +73,7 @@ def sentences(found: tuple[Change, ...], causes: Mapping[str, str]) -> Iterator[
 
 
 def _plain(change: Change) -> str:
-    what = f"{_KINDS[change.kind]} {change.name!r}" if change.kind in _KINDS else _WHOLE.get(change.part, change.part)
+    what = f"{change.kind} {change.name!r}" if change.kind in _KINDS else _WHOLE.get(change.part, change.part)
     if change.was is None or change.now is None:
         given = change.now if change.was is None else change.was
         value = "" if _is_digest(given) else f": {_value(given)}" if change.was is None else f", it was {_value(given)}"

@@ -176,6 +176,10 @@ class Execution:
         # A remote object may have changed behind its name, so only local files are taken from before.
         if plan.is_local and not spec.reimport and (self._from_earlier(work) or self._from_cache(work)):
             return
+        if not plan.is_local or spec.reimport:
+            work.missed = "it is imported anew each time: " + (
+                "reimport" if spec.reimport else "it may have changed there"
+            )
         made = (plan.make(self.store),)
         work.outputs = Values(artifacts=dict.fromkeys(work.component.output_definitions.artifacts, made))
         self._finish(work, Status.SUCCEEDED)

@@ -26,8 +26,9 @@ CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "orch
 SITE = Path(sysconfig.get_paths()["purelib"])
 # What a lightweight component imports, and what its `pip install` finds to be there already.
 PACKAGES = ("kfp", "kfp-*.dist-info", "pip", "pip-*.dist-info", "typing_extensions*")
+LINKS = {"usr/bin/python": "python3"}  # As the images of Python have it.
 UNWANTED = ("usr/share/doc", "usr/share/man", "usr/share/locale", "var/cache/apt", "var/lib/apt/lists")
-MADE_OF = (SUITE, PACKAGES, UNWANTED, version("kfp"), sys.version_info[:2])
+MADE_OF = (SUITE, PACKAGES, LINKS, UNWANTED, version("kfp"), sys.version_info[:2])
 KEY = hashlib.sha256(repr(MADE_OF).encode()).hexdigest()[:12]
 TAR = CACHE / f"image-{KEY}.tar"
 IMAGE = f"localhost/orchestrator-test:{KEY}"
@@ -58,6 +59,8 @@ def build() -> Path:
                 shutil.copytree(found, place) if found.is_dir() else shutil.copy(found, place)
         for marker in root.glob("usr/lib/python3*/EXTERNALLY-MANAGED"):
             marker.unlink()
+        for link, target in LINKS.items():
+            (root / link).symlink_to(target)
         for unwanted in UNWANTED:
             shutil.rmtree(root / unwanted, ignore_errors=True)
         tar = Path(folder, "image.tar")

@@ -20,7 +20,7 @@ from orchestrator.ir.spec import PipelineSpec
 
 MAX_BYTES = 32 * 1024 * 1024  # What the KFP server accepts.
 MAX_VALUES = 2_000_000  # Ten times what a specification of that size holds; aliases can stand for billions.
-NO_PLATFORM = PlatformSpec()
+NO_PLATFORM = PlatformSpec.model_construct()
 
 _NAMED = re.compile(r"^[\"']?(pipelineInfo|deploymentSpec)[\"']?\s*:", re.MULTILINE)
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)

@@ -5,12 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from orchestrator.ir.spec import TaskInputParameter, TaskOutputParameter, Value
 
 
-class KeyToEnv(Value):
+class Deferred(Value):
+    """A message whose reader is built when the first one is read: most pipelines ask nothing of a platform."""
+
+    model_config = ConfigDict(defer_build=True)
+
+
+class KeyToEnv(Deferred):
     """A key of a secret or a config map that becomes an environment variable."""
 
     secret_key: str = ""
@@ -18,7 +24,7 @@ class KeyToEnv(Value):
     env_var: str = ""
 
 
-class SecretAsEnv(Value):
+class SecretAsEnv(Deferred):
     """A secret's keys as environment variables."""
 
     secret_name: str = ""
@@ -27,7 +33,7 @@ class SecretAsEnv(Value):
     secret_name_parameter: TaskInputParameter | None = None
 
 
-class SecretAsVolume(Value):
+class SecretAsVolume(Deferred):
     """A secret's keys as files below a path."""
 
     secret_name: str = ""
@@ -36,7 +42,7 @@ class SecretAsVolume(Value):
     secret_name_parameter: TaskInputParameter | None = None
 
 
-class ConfigMapAsEnv(Value):
+class ConfigMapAsEnv(Deferred):
     """A config map's keys as environment variables."""
 
     config_map_name: str = ""
@@ -45,7 +51,7 @@ class ConfigMapAsEnv(Value):
     config_map_name_parameter: TaskInputParameter | None = None
 
 
-class ConfigMapAsVolume(Value):
+class ConfigMapAsVolume(Deferred):
     """A config map's keys as files below a path."""
 
     config_map_name: str = ""
@@ -54,7 +60,7 @@ class ConfigMapAsVolume(Value):
     config_map_name_parameter: TaskInputParameter | None = None
 
 
-class PvcMount(Value):
+class PvcMount(Deferred):
     """A persistent volume claim, named or made by a task, mounted at a path."""
 
     mount_path: str = ""
@@ -65,35 +71,35 @@ class PvcMount(Value):
     sub_path: str = ""
 
 
-class NodeSelector(Value):
+class NodeSelector(Deferred):
     """Labels a node must have."""
 
     labels: Mapping[str, str] = Field(default_factory=dict)
     node_selector_json: TaskInputParameter | None = None
 
 
-class PodMetadata(Value):
+class PodMetadata(Deferred):
     """Labels and annotations of the task's pod."""
 
     labels: Mapping[str, str] = Field(default_factory=dict)
     annotations: Mapping[str, str] = Field(default_factory=dict)
 
 
-class ImagePullSecret(Value):
+class ImagePullSecret(Deferred):
     """The secret an image is pulled with."""
 
     secret_name: str = ""
     secret_name_parameter: TaskInputParameter | None = None
 
 
-class FieldPathAsEnv(Value):
+class FieldPathAsEnv(Deferred):
     """A field of the pod as an environment variable."""
 
     name: str
     field_path: str
 
 
-class Toleration(Value):
+class Toleration(Deferred):
     """A taint the pod may be scheduled onto."""
 
     key: str = ""
@@ -104,7 +110,7 @@ class Toleration(Value):
     toleration_json: TaskInputParameter | None = None
 
 
-class GenericEphemeralVolume(Value):
+class GenericEphemeralVolume(Deferred):
     """A volume that lives as long as the pod."""
 
     volume_name: str = ""
@@ -116,7 +122,7 @@ class GenericEphemeralVolume(Value):
     metadata: PodMetadata | None = None
 
 
-class SelectorRequirement(Value):
+class SelectorRequirement(Deferred):
     """One expression of a node affinity term."""
 
     key: str
@@ -124,7 +130,7 @@ class SelectorRequirement(Value):
     values: tuple[str, ...] = ()
 
 
-class NodeAffinityTerm(Value):
+class NodeAffinityTerm(Deferred):
     """Nodes wanted (with a weight) or demanded (without)."""
 
     match_expressions: tuple[SelectorRequirement, ...] = ()
@@ -133,7 +139,7 @@ class NodeAffinityTerm(Value):
     node_affinity_json: TaskInputParameter | None = None
 
 
-class EmptyDirMount(Value):
+class EmptyDirMount(Deferred):
     """A scratch volume; medium "Memory" is shared memory."""
 
     volume_name: str = ""
@@ -142,14 +148,14 @@ class EmptyDirMount(Value):
     size_limit: str = ""
 
 
-class SharedMemory(Value):
+class SharedMemory(Deferred):
     """A larger shared memory; in KFP's schema, and read by no part of KFP."""
 
     volume_name: str = ""
     size: str = ""
 
 
-class PodAffinityTerm(Value):
+class PodAffinityTerm(Deferred):
     """Pods to be placed beside, or apart from; in KFP's schema, and read by no part of KFP."""
 
     match_pod_expressions: tuple[SelectorRequirement, ...] = ()
@@ -162,35 +168,35 @@ class PodAffinityTerm(Value):
     anti: bool | None = None
 
 
-class PodResourceClaim(Value):
+class PodResourceClaim(Deferred):
     """A device claimed through dynamic resource allocation."""
 
     resource_claim_template_name: str = ""
     resource_claim_json: TaskInputParameter | None = None
 
 
-class InitVariable(Value):
+class InitVariable(Deferred):
     """An environment variable of an init container."""
 
     name: str = ""
     value: str = ""
 
 
-class InitMount(Value):
+class InitMount(Deferred):
     """A volume of the pod, as an init container sees it."""
 
     volume_name: str = ""
     mount_path: str = ""
 
 
-class InitResources(Value):
+class InitResources(Deferred):
     """Quantities by resource."""
 
     requests: Mapping[str, str] = Field(default_factory=dict)
     limits: Mapping[str, str] = Field(default_factory=dict)
 
 
-class InitContainer(Value):
+class InitContainer(Deferred):
     """A container that ends before the task's begins; with restart policy "Always", one that runs beside it."""
 
     name: str = ""
@@ -203,7 +209,7 @@ class InitContainer(Value):
     resources: InitResources | None = None
 
 
-class SecurityContext(Value):
+class SecurityContext(Deferred):
     """The user a container runs as."""
 
     run_as_user: int | str | None = None
@@ -211,7 +217,7 @@ class SecurityContext(Value):
     run_as_non_root: bool | None = None
 
 
-class KubernetesExecutor(Value):
+class KubernetesExecutor(Deferred):
     """What kfp-kubernetes can say of one executor."""
 
     secret_as_env: tuple[SecretAsEnv, ...] = ()
@@ -236,26 +242,26 @@ class KubernetesExecutor(Value):
     pod_resource_claims: tuple[PodResourceClaim, ...] = ()
 
 
-class OrchestratorExecutor(Value):
+class OrchestratorExecutor(Deferred):
     """What the IR has no field for and our runners honour."""
 
     cache_ttl: str = ""  # A duration in seconds, e.g. `604800s`.
     spot: bool = False
 
 
-class KubernetesDeployment(Value):
+class KubernetesDeployment(Deferred):
     """Kubernetes settings, by executor label."""
 
     executors: Mapping[str, KubernetesExecutor] = Field(default_factory=dict)
 
 
-class OrchestratorDeployment(Value):
+class OrchestratorDeployment(Deferred):
     """Settings of our own, by executor label."""
 
     executors: Mapping[str, OrchestratorExecutor] = Field(default_factory=dict)
 
 
-class PipelineConfig(Value):
+class PipelineConfig(Deferred):
     """Settings of a whole run."""
 
     resource_ttl_on_completion: int = 0
@@ -265,29 +271,29 @@ class PipelineConfig(Value):
     workspace: Any = None
 
 
-class KubernetesPlatform(Value):
+class KubernetesPlatform(Deferred):
     """The Kubernetes part of a platform document."""
 
-    deployment_spec: KubernetesDeployment = KubernetesDeployment()
+    deployment_spec: KubernetesDeployment = KubernetesDeployment.model_construct()
     pipeline_config: PipelineConfig | None = None
     platform: str = ""
     config: Any = None
 
 
-class OrchestratorPlatform(Value):
+class OrchestratorPlatform(Deferred):
     """Our part of a platform document; KFP reads only its own and passes over this one."""
 
-    deployment_spec: OrchestratorDeployment = OrchestratorDeployment()
+    deployment_spec: OrchestratorDeployment = OrchestratorDeployment.model_construct()
 
 
-class Platforms(Value):
+class Platforms(Deferred):
     """The platforms a document speaks of."""
 
     kubernetes: KubernetesPlatform | None = None
     orchestrator: OrchestratorPlatform | None = None
 
 
-class PlatformSpec(Value):
+class PlatformSpec(Deferred):
     """The second document of an IR file; empty when a pipeline asks nothing of a platform."""
 
-    platforms: Platforms = Platforms()
+    platforms: Platforms = Platforms.model_construct()

@@ -33,8 +33,8 @@ SILENT = {
 """No library in a task reports usage."""
 
 _VARIABLE = re.compile(r"\$\$|\$\(([^()]+)\)")
-_NO_KUBERNETES = KubernetesExecutor()
-_NO_OWN = OrchestratorExecutor()
+_NO_KUBERNETES = KubernetesExecutor.model_construct()
+_NO_OWN = OrchestratorExecutor.model_construct()
 _UNLIMITED = Limits()
 
 

@@ -199,7 +199,7 @@ class Pods:
         return held.get(match["key"], "")
 
 
-_NO_EXECUTOR = KubernetesExecutor()
+_NO_EXECUTOR = KubernetesExecutor.model_construct()
 
 
 def needs_secrets(platform: PlatformSpec) -> bool:

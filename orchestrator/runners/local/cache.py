@@ -22,6 +22,9 @@ from orchestrator.stores.records import CacheEntry
 _FORMAT = 2  # Raise it when the meaning of a key changes: old entries then miss.
 _SMALL = 120  # Letters of a value that is kept as it is; of a longer one the digest does.
 
+# Made once: json.dumps makes an encoder for each value, which costs more than the value.
+_ENCODED = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
+
 
 @dataclass(frozen=True, slots=True)
 class Key:
@@ -144,7 +147,7 @@ def _program(container: Container) -> dict[str, str]:
 
 
 def _small(value: Any) -> str:
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    text = _ENCODED(value)
     return text if len(text) <= _SMALL else f"sha256:{digest.of_text(text)}"
 
 

@@ -28,6 +28,7 @@ ASIDE = ".aside-"
 _SLACK = 60.0  # Seconds that the clocks of disk and machine may differ.
 _UNIT = re.compile(r"[0-9a-f]{2}/[0-9a-f]{32}")
 _LEFT = ("fetch-*", f"{ASIDE}*")
+_SECRETS = ".secrets"  # Of a run that was killed; any other has removed it.
 _WORK = ("work", "work-[0-9]*", "out", "out-[0-9]*")
 
 
@@ -103,8 +104,11 @@ def _working(known: Iterable[Path], cleared: Cleared, alive: Callable[[Row], boo
         if folder.name not in used and (row is None or retention.outlived(row, now)):
             yield folder
             continue
+        if (folder / _SECRETS).is_dir():
+            yield folder / _SECRETS
         for task in _folders(folder):
-            if f"{folder.name}/{task.name}" not in cleared.folders:
+            # A folder with a point belongs to the run: its workspace, which goes on with a run that is resumed.
+            if not task.name.startswith(".") and f"{folder.name}/{task.name}" not in cleared.folders:
                 yield from (path for pattern in _WORK for path in task.glob(pattern) if path.is_dir())
 
 

@@ -147,10 +147,14 @@ def test_working_folders_and_leftovers_go_and_logs_stay(data):
     unit = next(artifacts.glob("??/*"))
     (unit / "copy-abc").mkdir()
     (data.settings.state / "runs" / "nobody").mkdir()
+    for name in (".secrets", ".workspace/out"):
+        (place.parent / name).mkdir(parents=True)
     freed = gc(data)
     assert (freed.leftovers, freed.runs) == (2, ())
     assert not (place / "work").exists()
     assert (place / "log.txt").exists()
+    assert not (place.parent / ".secrets").exists()
+    assert (place.parent / ".workspace" / "out").exists()
     assert not (data.settings.state / "runs" / "nobody").exists()
     assert kept(data) == ["y"]
     assert gc(data) == collection.Freed()

@@ -147,7 +147,9 @@ def _mounts(launch: Launch, using: Engine) -> Iterator[str]:
     for each in sorted(outer):
         if not each.is_relative_to(artifacts) and not each.is_relative_to(run):
             yield _bind(each, readonly=True)
-    yield _mount("type=tmpfs", f"destination={run / SECRETS}")  # Those of the other tasks are not this one's.
+    # The secrets of the other tasks are not this one's; Podman would copy them into what hides them.
+    hidden = ["notmpcopyup"] if using.kind == PODMAN else []
+    yield _mount("type=tmpfs", f"destination={run / SECRETS}", *hidden)
     memory = {each.mount_path.rstrip("/"): each for each in launch.kubernetes.empty_dir_mounts if _in_memory(each)}
     for mount in launch.mounts:
         if mount.target not in memory:

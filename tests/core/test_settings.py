@@ -37,6 +37,10 @@ def test_the_state_of_a_project_is_found_from_a_folder_inside(tmp_path):
         ("workers = 0", "expected a whole number from 1 to 1024, not '0'"),
         ("workers = 1.5", "expected a whole number"),
         ("workers = [", "cannot be used"),
+        (
+            'final_status = "COMPLETED"',
+            "expected SUCCEEDED or COMPLETE, not 'COMPLETED'\n  hint: did you mean 'COMPLETE'?",
+        ),
     ],
 )
 def test_mistakes_are_told(tmp_path, text, expected):

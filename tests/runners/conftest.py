@@ -100,7 +100,7 @@ class Project:
             "metadata": {"name": name.replace("_", "-")},
             "inputs": dict(inputs or {}),
             "outputs": dict(outputs or {}),
-            "container": {"image": "x", "command": ["python", "-S", "-c", PRELUDE + code], **container},
+            "container": {"image": "x", "command": ["python", "-c", PRELUDE + code], **container},
         }
         folder = self.folder / "components" / name
         folder.mkdir(parents=True, exist_ok=True)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from orchestrator.ir.spec import Container, Executor
-from orchestrator.runners.local import cache, command, placeholders, process
+from orchestrator.runners.local import cache, placeholders
 from orchestrator.runners.local import launch as launches
 from orchestrator.runners.local.containers import plan
 from orchestrator.runners.local.containers.container import Containers
 from orchestrator.runners.local.launch import Launch
 from orchestrator.runners.local.process import Handle
+from orchestrator.runners.local.processes import Processes
 from orchestrator.runners.local.watch import Watch
 from orchestrator.stores.artifacts import Values
 
@@ -26,7 +26,7 @@ class Starter:
 
     def __init__(self, request: Request, watch: Watch) -> None:
         self.request = request
-        self.watch = watch
+        self.processes = Processes(request, watch)
         self.containers = Containers(request.settings, request.run) if request.containers else None
 
     def environment(self, names: Mapping[str, str]) -> Mapping[str, str]:
@@ -62,11 +62,10 @@ class Starter:
         """Start a program. Raises RunError, OSError or ValueError when it cannot start."""
         if self.containers:
             return self.containers.start(launch)
-        chosen = command.read(launch, self.request.settings.environments)
-        chosen.write()
-        return process.start(chosen.argv, replace(launch, environment=chosen.environment))
+        return self.processes.start(launch)
 
     def close(self) -> None:
         """End what was started only to start others."""
+        self.processes.close()
         if self.containers:
             self.containers.close()

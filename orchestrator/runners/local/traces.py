@@ -14,6 +14,9 @@ from orchestrator.digest import of_text
 RUN, TASK, STATE, MARK = "ORC_RUN", "ORC_TASK", "ORC_STATE", "ORC_PROCESS"
 """Environment variables of every process of a task. The mark has a fixed width, so that a forked one can change it."""
 
+NO_TASK = "0" * 32
+"""The mark of a process that belongs to a run and to none of its tasks."""
+
 
 def mark(state: Path, run: str, path: str) -> str:
     """What tells the processes of one task from all others: 32 hexadecimal digits."""
@@ -29,15 +32,16 @@ def identity(pid: int) -> str:
 
 
 def sweep(run: str, state: Path) -> int:
-    """End every process of a run of this state folder: what a killed runner left. Returns how many there were."""
+    """End every process of a run of this state folder: what a killed runner left. Returns how many tasks' there were."""
     ended = 0
     for entry in Path("/proc").glob("[0-9]*"):
         pid = int(entry.name)
         # Another project may have a run of the same name.
         ours = pid != os.getpid() and _variable(pid, RUN) == run and _variable(pid, STATE) == str(state)
-        if ours and _variable(pid, MARK):
+        marked = _variable(pid, MARK) if ours else ""
+        if marked:
             _kill(pid)
-            ended += 1
+            ended += marked != NO_TASK
     return ended
 
 

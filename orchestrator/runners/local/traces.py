@@ -32,7 +32,7 @@ def identity(pid: int) -> str:
 
 
 def sweep(run: str, state: Path) -> int:
-    """End every process of a run of this state folder: what a killed runner left. Returns how many tasks' there were."""
+    """End every process of a run of this state folder: what a killed runner left. How many belonged to tasks."""
     ended = 0
     for entry in Path("/proc").glob("[0-9]*"):
         pid = int(entry.name)

@@ -8,13 +8,14 @@ loads more. A forked task differs from one started from scratch in nothing it co
 from __future__ import annotations
 
 import atexit
+import builtins
 import ctypes
 import functools
 import gc
 import importlib
-import importlib.util
 import json
 import os
+import runpy
 import select
 import signal
 import socket
@@ -270,10 +271,13 @@ def run(argv: list[str]) -> None:
     """Run `-m MODULE`, `-c TEXT` or a file as the program of this process."""
     sys.orig_argv = [sys.executable, *argv]
     main = types.ModuleType("__main__")
-    main.__dict__["__builtins__"] = __builtins__
+    vars(main)["__builtins__"] = builtins
+    sys.modules["__main__"] = main
     if argv[0] == "-m":
-        code = _module(main, argv)
-    elif argv[0] == "-c":
+        sys.argv, sys.path = ["-m", *argv[2:]], [os.getcwd(), *sys.path]
+        runpy._run_module_as_main(argv[1])  # type: ignore[attr-defined]  What the interpreter itself calls.
+        return
+    if argv[0] == "-c":
         sys.argv, sys.path = ["-c", *argv[2:]], ["", *sys.path]
         code = compile(argv[1], "<string>", "exec")
     else:
@@ -281,28 +285,7 @@ def run(argv: list[str]) -> None:
         main.__file__ = argv[0]
         with open(argv[0], "rb") as stream:
             code = compile(stream.read(), argv[0], "exec")
-    sys.modules["__main__"] = main
-    exec(code, main.__dict__)
-
-
-def _module(main: types.ModuleType, argv: list[str]) -> types.CodeType:
-    name = argv[1]
-    sys.path = [os.getcwd(), *sys.path]
-    try:
-        spec = importlib.util.find_spec(name)
-        if spec is not None and spec.submodule_search_locations is not None:
-            spec = importlib.util.find_spec(f"{name}.__main__")
-    except (ImportError, ValueError):
-        spec = None
-    code = spec.loader.get_code(spec.name) if spec and spec.loader else None  # type: ignore[attr-defined]
-    if spec is None or code is None:
-        print(f"{sys.executable}: No module named {name}", file=sys.stderr)
-        raise SystemExit(1)
-    main.__spec__, main.__loader__, main.__file__ = spec, spec.loader, spec.origin
-    main.__package__ = spec.parent
-    main.__dict__["__cached__"] = spec.cached
-    sys.argv = [str(spec.origin), *argv[2:]]
-    return code  # type: ignore[no-any-return]
+    exec(code, vars(main))
 
 
 def leave(work: Callable[[], None]) -> None:
@@ -318,7 +301,7 @@ def leave(work: Callable[[], None]) -> None:
     except BaseException:
         _tell(*sys.exc_info())
         code = 1
-    for last in (threading._shutdown, atexit._run_exitfuncs, sys.stdout.flush, sys.stderr.flush):  # type: ignore[attr-defined]
+    for last in (threading._shutdown, atexit._run_exitfuncs, _flush):  # type: ignore[attr-defined]
         try:
             last()
         except BaseException:
@@ -328,6 +311,12 @@ def leave(work: Callable[[], None]) -> None:
         signal.signal(-code, signal.SIG_DFL)
         os.kill(os.getpid(), -code)
     os._exit(code & 0xFF)
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None and not stream.closed:
+            stream.flush()
 
 
 def _code(left: SystemExit) -> int:
@@ -343,7 +332,7 @@ def _tell(kind: Any, error: Any, trace: Any) -> None:
     # The program's own lines, without those of this file.
     while trace is not None and trace.tb_frame.f_code.co_filename == __file__:
         trace = trace.tb_next
-    sys.excepthook(kind, error, trace)
+    sys.excepthook(kind, error.with_traceback(trace), trace)
 
 
 def _place_of_mark() -> int:

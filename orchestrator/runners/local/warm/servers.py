@@ -41,6 +41,8 @@ class Forked:
     told: int = 0
     """The signal to be sent as soon as the process is known."""
     cold: Process | None = None
+    is_lost: bool = False
+    """Whether the server died under it."""
 
     @property
     def mark(self) -> str:
@@ -50,6 +52,10 @@ class Forked:
     def ended(self) -> int | None:
         """The exit code, negative for a signal, or None while it runs."""
         return self.cold.ended() if self.cold else self.code
+
+    def reason(self) -> str:
+        """Why it failed, where its exit code and its log do not tell; else nothing."""
+        return "the warm process it was forked from was killed, and it died with it" if self.is_lost else ""
 
     def wait(self) -> None:
         """Wait for the end of one that was killed."""
@@ -92,7 +98,7 @@ class Forked:
     def lost(self) -> None:
         """The server is gone, or cannot fork: it starts from scratch if it has not begun."""
         if self.pid:
-            self.code = -signal.SIGKILL if self.code is None else self.code
+            self.is_lost, self.code = True, -signal.SIGKILL
         elif self.told:
             self.code = -self.told
         else:

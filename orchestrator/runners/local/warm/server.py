@@ -275,7 +275,7 @@ def run(argv: list[str]) -> None:
     sys.modules["__main__"] = main
     if argv[0] == "-m":
         sys.argv, sys.path = ["-m", *argv[2:]], [os.getcwd(), *sys.path]
-        runpy._run_module_as_main(argv[1])  # type: ignore[attr-defined]  What the interpreter itself calls.
+        vars(runpy)["_run_module_as_main"](argv[1])  # What the interpreter itself calls.
         return
     if argv[0] == "-c":
         sys.argv, sys.path = ["-c", *argv[2:]], ["", *sys.path]

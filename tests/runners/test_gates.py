@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 
 from orchestrator.errors import RunError
@@ -38,8 +40,8 @@ def test_the_runs_status_says_what_was_decided(gated, said, status, reason):
     for _ in range(2):  # From the cache, the same is decided again.
         ran = gated.run()
         assert (ran.status, ran.end.reason) == (status, reason)
-    with gated.metadata()._told():
-        assert gated.metadata().run("last").status == status
+    with contextlib.closing(gated.metadata()) as metadata:
+        assert metadata.run("last").status == status
 
 
 def test_a_failure_outweighs_a_gate(gated):

@@ -6,9 +6,9 @@ from kfp import dsl
 
 
 @dsl.component(base_image="python:3.11", install_kfp_package=False)
-def all_types(
-    n: int, x: float, s: str, b: bool, r: list, d: dict, z: str = "default"
-) -> NamedTuple("Out", n=int, x=float, s=str, b=bool, r=list, d=dict):
+def all_types(n: int, x: float, s: str, b: bool, r: list, d: dict, z: str = "default") -> NamedTuple(
+    "Out", n=int, x=float, s=str, b=bool, r=list, d=dict
+):
     from collections import namedtuple
 
     told = namedtuple("Out", "n x s b r d")

@@ -95,12 +95,15 @@ def sources(text: str, name: str) -> list[source.Source]:
     return [source.parse(_document(text, index), name) for index in range(count)]
 
 
-def dump(pipeline: PipelineSpec, platform_spec: PlatformSpec = NO_PLATFORM) -> str:
-    """The IR as YAML text that the KFP SDK, server and UI accept: one document, or two when a platform is spoken of."""
+def dump(pipeline: PipelineSpec, platform_spec: PlatformSpec = NO_PLATFORM, *, by_name: bool = True) -> str:
+    """The IR as YAML text that the KFP SDK, server and UI accept: one document, or two when a platform is spoken of.
+
+    Keys are sorted by name, or else stand as they were written: tasks that may begin together begin in that order.
+    """
     documents = [to_data(pipeline)]
     if platform_spec != NO_PLATFORM:
         documents.append(to_data(platform_spec))
-    text: str = yaml.dump_all(documents, Dumper=_Dumper, sort_keys=True, allow_unicode=True, width=120)
+    text: str = yaml.dump_all(documents, Dumper=_Dumper, sort_keys=by_name, allow_unicode=True, width=120)
     return text
 
 

@@ -75,7 +75,7 @@ def _record_of(request: local.Request, event: RunStarted, source: str) -> RunRec
         finished=None,
         arguments=event.arguments,
         outputs=Values(),
-        ir=ir.dump(request.pipeline, request.platform, by_name=False),
+        ir=ir.compact(request.pipeline, request.platform),
         source=source,
         base=str(request.base),
         code_paths=tuple(str(path) for path in request.code_paths),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import signal
 import subprocess
 import sys
@@ -104,12 +105,20 @@ def start(argv: Sequence[str], launch: Launch) -> Process:
             stderr=subprocess.STDOUT,
             start_new_session=True,
             # The runner has one thread, so that running a line of ours between fork and exec is safe.
-            preexec_fn=die_with_parent if PRCTL else None,  # noqa: PLW1509
+            preexec_fn=bound(),  # noqa: PLW1509
         )
     return Process(popen, launch.environment[traces.MARK])
 
 
-def die_with_parent() -> None:
-    """For a child, before it is a program of its own: a runner that is killed takes its tasks along."""
-    if PRCTL:
-        PRCTL(_PR_SET_PDEATHSIG, signal.SIGKILL)
+def bound() -> Callable[[], None] | None:
+    """For a child, before it is a program of its own: a runner that is killed takes along what it started."""
+    prctl, parent = PRCTL, os.getpid()
+    if prctl is None:
+        return None
+
+    def bind() -> None:
+        prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:  # It died before it could be bound to: nobody would find this child.
+            os._exit(1)
+
+    return bind

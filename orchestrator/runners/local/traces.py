@@ -33,16 +33,24 @@ def identity(pid: int) -> str:
 
 def sweep(run: str, state: Path) -> int:
     """End every process of a run of this state folder: what a killed runner left. How many belonged to tasks."""
-    ended = 0
+    ended: dict[int, bool] = {}
+    # Again until nothing new is found: one may have started another just before it was ended.
+    while found := {pid: marked for pid, marked in _left(run, state) if pid not in ended}:
+        for pid, marked in found.items():
+            _kill(pid)
+            ended[pid] = marked != NO_TASK
+    return sum(ended.values())
+
+
+def _left(run: str, state: Path) -> Iterator[tuple[int, str]]:
+    """The processes of a run, with their marks."""
     for entry in Path("/proc").glob("[0-9]*"):
         pid = int(entry.name)
         # Another project may have a run of the same name.
         ours = pid != os.getpid() and _variable(pid, RUN) == run and _variable(pid, STATE) == str(state)
         marked = _variable(pid, MARK) if ours else ""
         if marked:
-            _kill(pid)
-            ended += marked != NO_TASK
-    return ended
+            yield pid, marked
 
 
 def clear(pid: int, marked: str) -> None:

@@ -112,7 +112,7 @@ class Containers:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
                 # The runner has one thread, so that running a line of ours between fork and exec is safe.
-                preexec_fn=process.die_with_parent if process.PRCTL else None,  # noqa: PLW1509
+                preexec_fn=process.bound(),  # noqa: PLW1509
             )
         return Container(self.engine, name, launch, popen)
 

@@ -274,7 +274,7 @@ class Servers:
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 start_new_session=True,
-                preexec_fn=process.die_with_parent,  # noqa: PLW1509  The runner has one thread.
+                preexec_fn=process.bound(),  # noqa: PLW1509  The runner has one thread.
             )
         server = Server(ours, self.watch)
         self.watch.register(ours, server.read)

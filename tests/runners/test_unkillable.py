@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import os
-import random
-import re
 import signal
 import sqlite3
 import subprocess
 import sys
 import time
-from collections import Counter
 from pathlib import Path
 
 import pytest
 
-from orchestrator import digest, runs
+from orchestrator import runs
 from orchestrator.errors import BackendError, RunError
 from orchestrator.runners.events import TaskStarted
 from orchestrator.runners.local import traces
@@ -66,61 +63,6 @@ finally:
 outputs: {total: "${tasks.total.outputs.out}"}
 """)
     return project
-
-
-def undisturbed(winding) -> tuple[dict[str, str], set[str]]:
-    """The outcome of a run nobody touched: statuses and kept content."""
-    assert "ended SUCCEEDED" in spawn(winding, "start", "calm").communicate(timeout=60)[0]
-    metadata = Metadata(winding.settings.state / "state.db")
-    statuses = {task.path: task.status for task in metadata.tasks("calm")}
-    metadata.close()
-    return statuses, kept(winding)
-
-
-def kept(project) -> set[str]:
-    """The artifacts of a project; each lies under the digest of its content, or it is half-written."""
-    root = project.settings.state / "artifacts"
-    files = {path for path in root.rglob("*") if path.is_file()}
-    for path in files:
-        assert digest.of_file(path).startswith(path.parent.name), path
-    return {str(path.relative_to(root)) for path in files}
-
-
-def test_killed_at_random_moments_a_run_ends_as_the_undisturbed_one(winding):
-    statuses, files = undisturbed(winding)
-    (winding.folder / "trace").unlink()
-    generator = random.Random(7)
-    kills = 0
-    for number in range(12):
-        run, verb = f"r{number}", "start"
-        finished: set[str] = set()
-        while True:
-            runner = spawn(winding, verb, run)
-            try:
-                said, _ = runner.communicate(timeout=0.2 + generator.random() * 0.45)
-            except subprocess.TimeoutExpired:
-                runner.kill()
-                said, _ = runner.communicate()
-                kills += 1
-            if "RunStarted" in said:
-                verb = "resume"
-            if "ended SUCCEEDED" in said:
-                break
-            assert "Traceback" not in said, said
-            now = {line.split(" ", 1)[1] for line in said.splitlines() if re.match("TaskFinished .* SUCC", line)}
-            assert not now & finished, "a task that had finished ran again"
-            finished |= now
-        metadata = winding.metadata()
-        assert {task.path: task.status for task in metadata.tasks(run)} == statuses
-        assert metadata.run(run).outputs.parameters == {"total": 10}
-        metadata.close()
-        assert winding.left_behind() == []
-    assert kept(winding) == files
-    assert kills >= 12
-    ends = Counter(line for line in winding.trace if line.startswith("end "))
-    # Each ended once a run; once more for every kill between a program's last line and the record of it, at most.
-    assert all(12 <= ends[f"end {name}"] <= 12 + kills for name in ("first", "a", "dddd", "big", "last"))
-    assert "end small" not in ends
 
 
 @pytest.fixture

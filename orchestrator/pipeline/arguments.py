@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.errors import did_you_mean
@@ -24,6 +24,19 @@ def convention(inputs: Mapping[str, Input], outputs: Mapping[str, Output]) -> tu
     for name, output in sorted(outputs.items()):
         args.extend((f"--{name}", output_placeholder(name, output.type)))
     return tuple(args)
+
+
+def settled(args: Sequence[str], given: Mapping[str, bool]) -> Iterator[str]:
+    """Flags by our convention with nothing left to ask where it is known whether an input is given.
+
+    KFP's server fills in no question before 2.17, and to one about an artifact it always answers no.
+    """
+    for word in args:
+        asked = json.loads(word)["IfPresent"] if word.startswith('{"IfPresent"') else None
+        if asked is None or asked["InputName"] not in given:
+            yield word
+        elif given[asked["InputName"]]:
+            yield from asked["Then"]
 
 
 def explicit(args: Sequence[Any], types: Mapping[str, Type]) -> tuple[str, ...]:

@@ -45,6 +45,7 @@ class Container:
     env: Mapping[str, str] = field(default_factory=dict)
     platform: Mapping[str, Any] = field(default_factory=dict)
     rest: Mapping[str, Any] = field(default_factory=dict)  # Resources and the like, from a compiled component.
+    by_convention: bool = False  # Whether the arguments are flags of ours, rather than as their author wrote them.
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +149,7 @@ def build(spec: ComponentSpec, folder: Path | None) -> Component:
         tuple(args),
         plain(container.env),
         environment(container.env),
+        by_convention=container.args is None,
     )
     return Component(spec.metadata.name, inputs, outputs, body, folder, spec.metadata.description)
 

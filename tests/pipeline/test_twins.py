@@ -87,11 +87,26 @@ def canonical(spec: ir.spec.PipelineSpec, platform: ir.platform.PlatformSpec) ->
         tasks = {}
         for name, task in component["dag"]["tasks"].items():
             used = inlined(data["components"][task["componentRef"]["name"]])
+            if "args" in used.get("executor", {}).get("container", {}):
+                used["executor"]["container"]["args"] = settled(used["executor"]["container"]["args"], task)
             tasks[name] = {**task, "componentRef": used}
         return component | {"dag": component["dag"] | {"tasks": tasks}}
 
     root = scope(inlined(data["root"]))
     return {"root": root, "info": data["pipelineInfo"], "schema": data["schemaVersion"]}
+
+
+def settled(args: list[str], task: dict[str, Any]) -> list[str]:
+    """Arguments as they are with the inputs this task is given: we leave out what the SDK has the server find out."""
+    given = {name for kind in task.get("inputs", {}).values() for name in kind}
+    words: list[str] = []
+    for word in args:
+        asked = json.loads(word)["IfPresent"] if word.startswith('{"IfPresent"') else None
+        if asked is None:
+            words.append(word)
+        elif asked["InputName"] in given:
+            words += asked["Then"]
+    return words
 
 
 def is_group(name: str, task: dict[str, Any]) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from orchestrator.pipeline import component, quantity, spec
+from orchestrator.pipeline import arguments, component, quantity, spec
 from orchestrator.pipeline.component import Component, Container, Input, Output
 from orchestrator.pipeline.kinds import Type
 
@@ -50,13 +50,14 @@ def _input(each: Input) -> Data:
     return found
 
 
-def container(body: Container, task: spec.Task) -> Data:
-    """The container of a task."""
+def container(body: Container, task: spec.Task, given: Mapping[str, bool]) -> Data:
+    """The container of a task; `given` tells which optional inputs it has, as far as that is known."""
     env = {**body.env, **component.plain(task.env)}
+    args = list(arguments.settled(body.args, given)) if body.by_convention else list(body.args)
     found: Data = {
         "image": body.image,
         **({"command": list(body.command)} if body.command else {}),
-        **({"args": list(body.args)} if body.args else {}),
+        **({"args": args} if args else {}),
         **({"env": [{"name": name, "value": value} for name, value in sorted(env.items())]} if env else {}),
         **body.rest,
     }

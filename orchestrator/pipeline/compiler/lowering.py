@@ -10,7 +10,7 @@ from typing import Any
 from orchestrator.pipeline import cel, graph
 from orchestrator.pipeline.check import names as checks
 from orchestrator.pipeline.compiler import dag as dags
-from orchestrator.pipeline.compiler import executor, naming
+from orchestrator.pipeline.compiler import executor, naming, presence
 from orchestrator.pipeline.compiler.dag import Dag, Data
 from orchestrator.pipeline.compiler.library import Library
 from orchestrator.pipeline.compiler.values import Values
@@ -160,7 +160,7 @@ class Lowering:
                 return self.library.executor(
                     used.name,
                     executor.interface(used.inputs, used.outputs),
-                    {"container": executor.container(body, use.spec)},
+                    {"container": executor.container(body, use.spec, presence.known(self.definition, use))},
                     executor.kubernetes(body, use.spec, self.labels),
                     executor.ours(use.spec),
                 )

@@ -19,6 +19,8 @@ _WORDS = {
     Kind.UNKNOWN: "Not known",
 }
 _NOT_RUN = frozenset({"UNSCHEDULABLE", "PENDING"})
+_BY_SERVER = {"COMPLETE": "SUCCEEDED", "CACHED": "SKIPPED", "CANCELED": "CANCELLED"}
+"""What KFP's server on a cluster says where its documentation, and our runner, have another word."""
 
 
 def of(state: str, message: str, bars: Sequence[Bar], gates: Sequence[Gate], endpoints: Sequence[Endpoint]) -> Outcome:
@@ -43,7 +45,8 @@ def of(state: str, message: str, bars: Sequence[Bar], gates: Sequence[Gate], end
 
 def told(status: Mapping[str, Any]) -> tuple[str, str]:
     """The state and the message of a final status, as KFP and our runner write it."""
-    return loose.text(status, "state").upper(), loose.text(status, "error", "message")
+    state = loose.text(status, "state").upper()
+    return _BY_SERVER.get(state, state), loose.text(status, "error", "message")
 
 
 def _outcome(kind: Kind, *said: str) -> Outcome:

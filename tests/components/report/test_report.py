@@ -7,6 +7,8 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from components.report import collect, page, record
 from orchestrator import program
 from orchestrator.stores.artifacts import NOTHING
@@ -150,6 +152,16 @@ def test_without_a_record_the_final_status_is_told(safe: Safe, read: Safe) -> No
     assert "Failed train: no memory." in text
     assert "ORC_STATE and ORC_RUN are not set). This page therefore tells the final status and nothing else." in text
     assert "run-7" in text
+
+
+@pytest.mark.parametrize(
+    ("said", "word"),
+    [("COMPLETE", "Succeeded"), ("CACHED", "Succeeded"), ("CANCELED", "Cancelled"), ("NEW", "Not known")],
+)
+def test_the_words_of_a_server(recorder: Any, said: str, word: str) -> None:
+    recorder.task("train", "SUCCEEDED")
+    assert recorder.page(said).outcome.word == word
+    assert collect.page("There is no record.", {"state": said}).outcome.word == word
 
 
 def test_the_component(recorder: Any, invoke: Callable[..., program.Result]) -> None:

@@ -7,27 +7,10 @@ import errno
 import os
 import sys
 from collections.abc import Sequence
-from typing import Annotated
 
 import typer
 
-from orchestrator.cli import (
-    artifacts,
-    cache,
-    checking,
-    collection,
-    complaint,
-    difference,
-    endpoints,
-    environments,
-    files,
-    history,
-    manual,
-    models,
-    running,
-    screen,
-    timeline,
-)
+from orchestrator.cli import commands, complaint, screen
 from orchestrator.errors import BackendError, OrchestratorError
 
 BUG = 70
@@ -35,51 +18,6 @@ _UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EBADF)
 INTERRUPTED = 130
 # What typer raises for a wrong command line; its own classes for these moved between its versions.
 _WRONG: type[Exception] = typer.BadParameter.__mro__[2]
-
-app = typer.Typer(
-    name="orc",
-    help="Machine learning pipelines from one YAML file: on this machine, or on Kubeflow Pipelines.",
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-    cls=manual.Group,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-
-
-@app.callback(invoke_without_command=True)
-def _root(
-    context: typer.Context,
-    version: Annotated[bool, typer.Option("--version", help="Show the version and exit.", show_default=False)] = False,
-) -> None:
-    if version:
-        files.version()
-    elif context.invoked_subcommand is None:
-        typer.echo(context.get_help())
-
-
-_COMMANDS = {
-    "Runs": (
-        running.run,
-        history.runs,
-        history.show,
-        history.logs,
-        running.resume,
-        running.cancel,
-        difference.diff,
-        artifacts.artifacts,
-        timeline.timeline,
-        collection.gc,
-    ),
-    "Serving": (endpoints.serve,),
-    "Files": (files.init, files.validate, checking.check, files.compile, files.graph, files.schema, files.version),
-}
-for _panel, _commands in _COMMANDS.items():
-    for _command in _commands:
-        app.command(cls=manual.Command, rich_help_panel=_panel)(_command)
-app.add_typer(cache.app, name="cache", rich_help_panel="Runs")
-app.add_typer(environments.app, name="environments", rich_help_panel="Files")
-app.add_typer(endpoints.app, name="endpoints", rich_help_panel="Serving")
-app.add_typer(models.app, name="models", rich_help_panel="Serving")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -107,6 +45,7 @@ def _unread() -> int:
 
 def _main(arguments: list[str] | None) -> int:
     try:
+        app = commands.app(sys.argv[1:] if arguments is None else arguments)
         code = app(args=arguments, prog_name="orc", standalone_mode=False)
     except OrchestratorError as error:
         complaint.tell(error)

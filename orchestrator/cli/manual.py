@@ -49,8 +49,10 @@ class Group(TyperGroup):
     """The commands, in the groups and in the order they were declared."""
 
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002
-        """The names in order of declaration; typer puts groups of commands last."""
-        return sorted(self.commands, key=_place)
+        """The names in the order of the table of commands; typer puts groups of commands last."""
+        from orchestrator.cli import commands
+
+        return sorted(self.commands, key=commands.place)
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write the commands, which are why one asks, before the options."""
@@ -69,28 +71,6 @@ class Group(TyperGroup):
         for title, rows in sections.items():
             with formatter.section(_styled(title, bold=True)):
                 formatter.write_dl(rows)
-
-
-# As in a day's work: start, look, go on; then what is served; then the files.
-_ORDER = (
-    "run",
-    "runs",
-    "show",
-    "logs",
-    "timeline",
-    "resume",
-    "cancel",
-    "cache",
-    "diff",
-    "artifacts",
-    "gc",
-    "endpoints",
-    "serve",
-)
-
-
-def _place(name: str) -> int:
-    return _ORDER.index(name) if name in _ORDER else len(_ORDER)
 
 
 def _parameters(command: TyperCommand | TyperGroup, ctx: Any, formatter: Any) -> None:

@@ -42,5 +42,7 @@ def lower(definition: Definition) -> Lowered:
         "root": root,
     }
     spec = ir.spec.PipelineSpec.model_validate(data)
-    platform = ir.platform.PlatformSpec.model_validate(library.platform())
+    asked = library.platform()
+    # The reader of platform documents is built when it is first used, and most pipelines ask nothing of a platform.
+    platform = ir.platform.PlatformSpec.model_validate(asked) if asked else ir.NO_PLATFORM
     return Lowered(spec, platform, lowering.names)

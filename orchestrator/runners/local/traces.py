@@ -6,7 +6,7 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from orchestrator.digest import of_text
@@ -25,10 +25,7 @@ def mark(state: Path, run: str, path: str) -> str:
 
 def identity(pid: int) -> str:
     """What tells a process from a later one of the same number: its start time; "" when there is no such process."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[19]
-    except (OSError, IndexError):
-        return ""
+    return _stat(pid, 19)
 
 
 def sweep(run: str, state: Path) -> int:
@@ -56,8 +53,20 @@ def _left(run: str, state: Path) -> Iterator[tuple[int, str]]:
 def clear(pid: int, marked: str) -> None:
     """After the end of a task: end what it started and left running, in whatever session."""
     signal_group(pid, signal.SIGKILL)
-    # Again until none is left: what an ended one had started comes to us only then.
-    while found := [each for each in _adopted() if _variable(each, MARK) == marked]:
+    _clear(lambda each: _variable(each, MARK) == marked)
+
+
+def clear_session(number: int) -> None:
+    """After the end of the process that began a session: end the others in it."""
+    _clear(lambda each: _stat(each, 3) == str(number))
+
+
+def _clear(concerns: Callable[[int], bool]) -> None:
+    """End processes that came to us because their parents have ended."""
+    tried: set[int] = set()
+    # Again until there is no other: what an ended one had started comes to us only then.
+    while found := [each for each in _adopted() if each not in tried and concerns(each)]:
+        tried.update(found)
         for each in found:
             _kill(each)
 
@@ -85,6 +94,14 @@ def _adopted() -> Iterator[int]:
     except OSError:
         return
     yield from map(int, text.split())
+
+
+def _stat(pid: int, field: int) -> str:
+    """What the kernel says of a process, by the place behind its name; even of one that has ended and still counts."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[field]
+    except (OSError, IndexError):
+        return ""
 
 
 def _variable(pid: int, name: str) -> str:

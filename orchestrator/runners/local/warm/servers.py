@@ -260,7 +260,9 @@ class Servers:
             server.close()
         for server, popen in self.base.values():
             server.close()
+            popen.kill()
             popen.wait()
+            traces.clear_session(popen.pid)  # One that hangs in an import has not heard that it should end.
 
     def _first(self, interpreter: str, environment: dict[str, str]) -> tuple[Server, subprocess.Popen[bytes]]:
         ours, theirs = socket.socketpair()

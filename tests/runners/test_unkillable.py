@@ -17,7 +17,6 @@ from orchestrator import runs
 from orchestrator.errors import BackendError, RunError
 from orchestrator.runners.events import TaskStarted
 from orchestrator.runners.local import traces
-from orchestrator.stores.metadata import Metadata
 
 HARNESS = Path(__file__).with_name("harness.py")
 ROOT = HARNESS.parents[2]

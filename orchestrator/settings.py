@@ -14,6 +14,8 @@ from typing import Any
 
 from orchestrator.errors import Location, PipelineError, Problem, did_you_mean
 
+NO_PLUGINS = ("PYDANTIC_DISABLE_PLUGINS", "true")
+"""A variable of the command's own process, and of no task."""
 STATE = ".orc"
 FILE = "orc.toml"
 COMPLETE = "COMPLETE"

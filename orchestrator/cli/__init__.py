@@ -12,6 +12,7 @@ import typer
 
 from orchestrator.cli import commands, complaint, screen
 from orchestrator.errors import BackendError, OrchestratorError
+from orchestrator.settings import NO_PLUGINS
 
 BUG = 70
 _UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EBADF)
@@ -23,6 +24,8 @@ _WRONG: type[Exception] = typer.BadParameter.__mro__[2]
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run `orc` with these arguments, by default those of the process; the exit code."""
     screen.steady()
+    # Pydantic would look through all that is installed for plugins of its own; tasks do not inherit this.
+    os.environ.setdefault(*NO_PLUGINS)
     try:
         code = _main(None if arguments is None else list(arguments))
         sys.stdout.flush()

@@ -76,12 +76,17 @@ def graph(
     """Draw the tasks of a pipeline and what flows between them."""
     from orchestrator import ir
     from orchestrator.pipeline import load, picture, python
+    from orchestrator.runners.local import graph as tasks
 
-    if python.split(file) or ir.recognises(file):
-        raise OrchestratorError(f"{file}: only pipeline files are drawn, not what the KFP SDK makes a pipeline from")
+    if (written := python.split(file)) or ir.recognises(file):
+        pipeline, _ = python.compile(*written) if written else ir.read(file)
+        tasks.check(pipeline)
+        whole = picture.specification.of(pipeline)
+    else:
+        whole = picture.of(load.pipeline(file).definition)
     chosen = format or by_ending(output)
     draw = {Picture.TEXT: picture.text, Picture.SVG: picture.svg, Picture.HTML: picture.html}[chosen]
-    give(draw(load.pipeline(file)), output)
+    give(draw(whole), output)
 
 
 def schema(

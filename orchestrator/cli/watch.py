@@ -5,16 +5,19 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from orchestrator import runs
-from orchestrator.cli import live, machine, plain, screen, summary
+from orchestrator.cli import machine, plain, screen, summary
 from orchestrator.cli import state as states
 from orchestrator.cli.state import RunState
 from orchestrator.errors import OrchestratorError
 from orchestrator.runners.events import Event, Status
 from orchestrator.settings import Settings
 from orchestrator.stores.artifacts import ENDPOINT
+
+if TYPE_CHECKING:
+    from orchestrator.cli import live
 
 CODES = {Status.SUCCEEDED: 0, Status.REJECTED: 0, Status.UNDECIDED: 3, Status.FAILED: 3, Status.CANCELLED: 130}
 NEW = RunState()
@@ -83,6 +86,8 @@ class Live(_Text):
     def show(self, event: Event, before: RunState) -> None:
         # Entered with the first event, so that a file that does not compile is told on an untouched terminal.
         if self._view is None:
+            from orchestrator.cli import live  # What draws costs a tenth of the start, and pipes need none of it.
+
             self._view = live.View(screen.console(), unicode=screen.is_unicode()).__enter__()
         self._view.show(event, before)
 

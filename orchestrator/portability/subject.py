@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from orchestrator.ir import groups
 from orchestrator.ir.platform import KubernetesExecutor, OrchestratorExecutor, PipelineConfig, PlatformSpec
 from orchestrator.ir.spec import Component, Container, Dag, Executor, PipelineSpec, Task
 
 Pointer = tuple[str | int, ...]
-_GROUP = re.compile(r"(condition|condition-branches|exit-handler|for-loop)-\d+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +90,7 @@ class Subject:
             component = self.pipeline.components.get(task.component_ref.name)
             if component is None:
                 continue
-            is_group = component.dag is not None and _GROUP.fullmatch(key) is not None
+            is_group = groups.kind(key, component) != ""
             shown = names if is_group else (*names, task.task_info.name or key)
             label = component.executor_label
             yield Use(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from orchestrator.pipeline.picture import specification
+from orchestrator.pipeline.picture.boxes import of
 from orchestrator.pipeline.picture.lanes import text
 from orchestrator.pipeline.picture.vector import html, svg
 
-__all__ = ["html", "svg", "text"]
+__all__ = ["html", "of", "specification", "svg", "text"]

@@ -29,9 +29,9 @@ class Box:
     needs: Mapping[tuple[str, str], bool] = field(default_factory=dict)
 
 
-def of(definition: Definition, statuses: Statuses) -> Box:
-    """The whole pipeline as a frame."""
-    known = _by_file_names(definition, statuses)
+def of(definition: Definition, statuses: Statuses | None = None) -> Box:
+    """The whole pipeline as a frame; `statuses` are by path of the IR."""
+    known = _by_file_names(definition, statuses or {})
     return _pipeline(definition, definition.name, known, ())
 
 

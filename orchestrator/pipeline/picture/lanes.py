@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator, Mapping
-from typing import Protocol
 
-from orchestrator.pipeline.definition import Definition
-from orchestrator.pipeline.picture import boxes
-from orchestrator.pipeline.picture.boxes import Box, Statuses
+from orchestrator.pipeline.picture.boxes import Box
 
 _MARKS = {
     "SUCCEEDED": "✔",
@@ -22,16 +19,8 @@ _MARKS = {
 _MOST_LANES = 16
 
 
-class Drawn(Protocol):
-    """Anything with a definition: what `load.pipeline` returns."""
-
-    @property
-    def definition(self) -> Definition: ...
-
-
-def text(compiled: Drawn, statuses: Statuses | None = None, *, width: int = 80) -> str:
-    """The pipeline as lines of text, no longer than `width`; `statuses` (by path of the IR) become marks."""
-    whole = boxes.of(compiled.definition, statuses or {})
+def text(whole: Box, *, width: int = 80) -> str:
+    """The pipeline as lines of text, no longer than `width`; statuses become marks."""
     heading = f"{whole.title}: {whole.note}" if whole.note else whole.title
     rows = [*(("", line, "") for line in textwrap.wrap(heading, width)), *_rows(whole, "")]
     tasks = [len(lanes) + len(name) for lanes, name, note in rows if note]
@@ -68,7 +57,8 @@ def _rows(frame: Box, indent: str) -> Iterator[tuple[str, str, str]]:
             for branch in box.inside:
                 title, about = _told(branch)
                 yield f"{below}  {_mark(branch)} ", title, about
-        elif inner.kind == "pipeline":
+                yield from _rows(_core(branch), f"{below}    ")
+        elif inner.inside:
             yield from _rows(inner, f"{indent}{_passing(lanes)}  ")
 
 
@@ -143,7 +133,7 @@ def _passing(lanes: list[str | None]) -> str:
 def _told(box: Box) -> tuple[str, str]:
     """Name and note of a box, with what its frames say."""
     frames = []
-    while box.kind in ("when", "foreach"):
+    while _wraps(box):
         frames.append(box.title)
         box = box.inside[0]
     name = box.title
@@ -151,13 +141,19 @@ def _told(box: Box) -> tuple[str, str]:
 
 
 def _core(box: Box) -> Box:
-    while box.kind in ("when", "foreach"):
+    while _wraps(box):
         box = box.inside[0]
     return box
+
+
+def _wraps(box: Box) -> bool:
+    """Whether a box only says when, or how often, the one task inside it runs."""
+    return box.kind in ("when", "foreach") and len(box.inside) == 1
 
 
 def _mark(box: Box, *, alone: bool = False) -> str:
     """A status, or else what the box is; hollow when it needs no other, for it may stand right below one."""
     core = _core(box)
-    frame = {"one_of": "◇", "pipeline": "▢" if alone else "▣"}.get(core.kind, "○" if alone else "●")
+    many = "▢" if alone else "▣"
+    frame = "◇" if core.kind == "one_of" else many if core.inside else "○" if alone else "●"
     return _MARKS.get(core.status, frame)

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from html import escape
 
-from orchestrator.pipeline.picture import boxes, layout
-from orchestrator.pipeline.picture.boxes import Statuses
-from orchestrator.pipeline.picture.lanes import Drawn
+from orchestrator.pipeline.picture import layout
+from orchestrator.pipeline.picture.boxes import Box
 from orchestrator.pipeline.picture.layout import Placed
 
 _LIGHT = """--paper:#ffffff;--card:#ffffff;--line:#cbd2dc;--ink:#1b2330;--soft:#647084;--edge:#8a96a8;--frame:#f6f8fb;
@@ -36,9 +35,8 @@ _MARGIN = 20.0
 _TITLE = 58.0
 
 
-def svg(compiled: Drawn, statuses: Statuses | None = None) -> str:
-    """The pipeline as a stand-alone SVG; `statuses` (by path of the IR) colour its tasks."""
-    whole = boxes.of(compiled.definition, statuses or {})
+def svg(whole: Box) -> str:
+    """The pipeline as a stand-alone SVG; statuses colour its tasks."""
     placed = layout.place(whole)
     inner_width = max(placed.width, min(760.0, len(whole.note) * 6.3), len(whole.title) * 10.5)
     width, height = inner_width + 2 * _MARGIN, placed.height - layout.HEAD + _TITLE + _MARGIN
@@ -56,16 +54,16 @@ def svg(compiled: Drawn, statuses: Statuses | None = None) -> str:
     )
 
 
-def html(compiled: Drawn, statuses: Statuses | None = None) -> str:
+def html(whole: Box) -> str:
     """The pipeline as an HTML page that needs nothing else."""
-    title = escape(compiled.definition.name)
+    title = escape(whole.title)
     return (
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         "<style>:root{color-scheme:light dark}body{margin:0;background:#fff}"
         "@media (prefers-color-scheme:dark){body{background:#12161d}}"
         "main{overflow-x:auto;padding:12px}svg{display:block;margin:0 auto}</style></head>\n"
-        f"<body><main>{svg(compiled, statuses)}</main></body></html>\n"
+        f"<body><main>{svg(whole)}</main></body></html>\n"
     )
 
 
@@ -86,7 +84,7 @@ def _box(placed: Placed, x: float, y: float) -> Iterator[str]:
         return
     solid = " pipeline-frame" if box.kind == "pipeline" else ""
     colour = f"var(--{box.status})" if box.status else f"var(--{box.kind})"
-    text = box.title if box.kind != "pipeline" else f"{box.title} · {box.note}"
+    text = " · ".join(part for part in (box.title, box.note) if part)
     yield f'<g><rect class="frame{solid}" {size} rx="12" stroke="{colour}"/>'
     yield f'<text class="head" x="{x + 14:.1f}" y="{y + 19:.1f}" fill="{colour}">{escape(text)}</text>'
     yield from _content(placed, x, y)

@@ -6,7 +6,6 @@ What the KFP SDK writes to install packages is read, never run: the program gets
 from __future__ import annotations
 
 import functools
-import importlib.metadata
 import json
 import os
 import re
@@ -177,6 +176,7 @@ def _require(name: str, path: str | None, launch: Launch) -> None:
 
 def _with_kfp(installs: tuple[Install, ...]) -> tuple[Install, ...]:
     """With the SDK, which a component may expect in its image: as the caller has it, where the caller has it."""
+
     if any(_KFP.match(package) for each in installs for package in each.packages):
         return installs
     version = _version_of_kfp()
@@ -210,6 +210,8 @@ def _version_of_kfp() -> str:
 @functools.cache
 def _ours() -> tuple[str, ...]:
     """What `orchestrator` itself needs, without its extras."""
+    import importlib.metadata
+
     try:
         listed = importlib.metadata.requires("orchestrator") or []
     except importlib.metadata.PackageNotFoundError:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from orchestrator.errors import BackendError
+from orchestrator.ir import groups
 from orchestrator.ir.spec import COMPLETED, Component, Dag, PipelineSpec, Task
 from orchestrator.runners.events import Status, TaskId
-
-_GROUP = re.compile(r"(condition|condition-branches|exit-handler|for-loop)-\d+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +25,7 @@ Segments = tuple[Segment, ...]
 
 def segment(key: str, task: Task, component: Component) -> Segment:
     """The path segment of a task."""
-    group = component.dag is not None and _GROUP.fullmatch(key)
-    return Segment(key, "" if group else task.task_info.name or key)
+    return Segment(key, "" if groups.kind(key, component) else task.task_info.name or key)
 
 
 def iteration(number: int) -> Segment:

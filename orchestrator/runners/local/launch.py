@@ -20,7 +20,7 @@ from orchestrator.runners.local import placeholders, task_config, traces
 from orchestrator.runners.local.containers import limits
 from orchestrator.runners.local.containers.limits import Limits
 from orchestrator.runners.local.places import Places
-from orchestrator.settings import Settings
+from orchestrator.settings import NO_PLUGINS, Settings
 from orchestrator.stores.artifacts import Artifact, Values, is_remote
 
 SILENT = {
@@ -186,6 +186,7 @@ def environment(
         for name, value in outer.items()
         # Byte code is worth seconds per task; the rest is set anew below.
         if name not in ("PYTHONDONTWRITEBYTECODE", "PYTHONPATH", "PYTHONHOME") and not name.startswith("ORC_")
+        if (name, value) != NO_PLUGINS
     }
     search = os.pathsep.join(str(path) for path in code_paths)
     return {

@@ -201,6 +201,8 @@ def _of_module(words: tuple[str, ...], code_paths: tuple[Path, ...]) -> tuple[In
 
 @functools.cache
 def _version_of_kfp() -> str:
+    import importlib.metadata
+
     try:
         return importlib.metadata.version("kfp")
     except importlib.metadata.PackageNotFoundError:

@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 import yaml
 from pydantic import BaseModel
 
 from components.train import algorithm
 from components.validate_schema import schema
 from orchestrator import errors, settings, source
-from orchestrator.cli import INTERRUPTED
+from orchestrator.cli import INTERRUPTED, commands
 from orchestrator.model import steps
 from orchestrator.pipeline import component, kinds, reference, spec
 from orchestrator.program import BUG
@@ -84,6 +85,14 @@ def test_every_word_of_the_language_is_written_down() -> None:
     assert set(reference.RUN_FIELDS) <= words
     assert set(kinds.PARAMETERS) <= words
     assert set(kinds.ARTIFACTS) <= _words("components.md")
+
+
+def test_every_option_of_a_run_is_written_down() -> None:
+    spans = set(re.findall(r"`(-[a-z-]+)", markdown.prose(DOCS / "running.md")))
+    run = vars(typer.main.get_command(commands.app(["run"])))["commands"]["run"]
+    options = {name for each in run.params if each.param_type_name == "option" for name in each.opts}
+    assert options
+    assert options - spans == set()
 
 
 def test_every_step_and_algorithm_is_written_down() -> None:

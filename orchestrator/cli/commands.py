@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Sequence
 from importlib import import_module
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -55,17 +56,29 @@ def app(arguments: Sequence[str]) -> typer.Typer:
     )
     made.callback(invoke_without_command=True)(_root)
     is_known = any(named in commands for commands in _WHERE.values())
+    completes = "_ORC_COMPLETE" in os.environ
     for panel, commands in _WHERE.items():
         for name, where in commands.items():
             if is_known and name != named:
                 continue
             module, _, attribute = where.partition(".")
             found = getattr(import_module(f"orchestrator.cli.{module}"), attribute)
-            if isinstance(found, typer.Typer):
+            if not is_known and not completes:
+                made.command(name, rich_help_panel=panel)(_described(found))
+            elif isinstance(found, typer.Typer):
                 made.add_typer(found, name=name, rich_help_panel=panel)
             else:
                 made.command(name, cls=manual.Command, rich_help_panel=panel)(found)
     return made
+
+
+def _described(found: Any) -> Callable[[], None]:
+    """A command of which nothing is wanted but what its line in the help says."""
+
+    def nothing() -> None: ...
+
+    nothing.__doc__ = found.info.help if isinstance(found, typer.Typer) else found.__doc__
+    return nothing
 
 
 def place(name: str) -> int:

@@ -257,7 +257,10 @@ class Execution:
                 self._finish(work, Status.SUCCEEDED, log=str(at.log), warnings=warnings)
                 return
         else:
-            status, reason = Status.FAILED, self.pods.masked(running.handle.reason() or outputs.reason(code, at.log))
+            status, reason = (
+                Status.FAILED,
+                self.pods.masked(running.handle.reason() or outputs.reason(code, at.log, starved=running.starved())),
+            )
         if status is Status.FAILED and self.again(work, reason):
             return
         kept = Values()

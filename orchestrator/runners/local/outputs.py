@@ -12,12 +12,13 @@ from typing import Any
 from orchestrator.errors import RunError
 from orchestrator.ir.spec import Component
 from orchestrator.runners.arguments import WORDS, cast, fits
-from orchestrator.runners.local import produced
+from orchestrator.runners.local import memory, produced
 from orchestrator.runners.local.places import Places
 from orchestrator.runners.local.produced import Told
 from orchestrator.stores.artifacts import ArtifactStore, Values
 
 _PART = 1024 * 1024  # Bytes at the beginning and at the end of a log that are looked through for errors.
+_KILLED = (-signal.SIGKILL, 128 + signal.SIGKILL)  # By itself, or as a shell tells of what it had started.
 
 
 def collect(component: Component, places: Places, store: ArtifactStore) -> Values:
@@ -59,14 +60,21 @@ def salvaged(component: Component, places: Places, store: ArtifactStore) -> Valu
     )
 
 
-def reason(code: int, log: Path) -> str:
-    """Why a program that exited with `code` failed, in one or two lines."""
+def reason(code: int, log: Path, *, starved: bool = False) -> str:
+    """Why a program that exited with `code` failed, in one or two lines.
+
+    It is `starved` when the kernel ended some process for lack of memory while it ran.
+    """
     told = [line.removeprefix("error: ") for line in _lines(log) if line.startswith("error: ")]
     if told:
         more = f" (and {len(told) - 1} more)" if len(told) > 1 else ""
         return told[0] + more
     ending = f"killed by {_signal(-code)}" if code < 0 else f"exit code {code}"
     last = next((line for line in reversed(tail(log, 50)) if line.strip() and not line.startswith("::")), "")
+    if starved and code in _KILLED:
+        ending += ", it seems for lack of memory"
+    elif memory.is_told(last):
+        ending += ", for lack of memory"
     return f"{ending}: {last.strip()[:300]}" if last else ending
 
 

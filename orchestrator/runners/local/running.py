@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from orchestrator.ir.spec import RetryPolicy
 from orchestrator.runners.events import Status
-from orchestrator.runners.local import cache
+from orchestrator.runners.local import cache, memory
 from orchestrator.runners.local.launch import Spot
 from orchestrator.runners.local.process import Handle
 from orchestrator.runners.local.progress import Lines
@@ -25,6 +25,8 @@ class Running:
     began: float
     limit: float | None = None
     """Seconds it may take."""
+    memory_kills: int = field(default_factory=memory.kills)
+    """How many processes the kernel had ended for lack of memory when it began."""
     kill_at: float | None = None
     """When it is killed if it has not ended itself."""
     stopped: tuple[Status, str] | None = None
@@ -34,6 +36,10 @@ class Running:
     def wakes(self) -> float | None:
         """The next time something must be done about it."""
         return self.kill_at if self.stopped or not self.limit else self.began + self.limit
+
+    def starved(self) -> bool:
+        """Whether the kernel has ended a process for lack of memory since."""
+        return memory.kills() > self.memory_kills
 
     def stop(self, status: Status, reason: str, now: float, grace: float) -> None:
         """Ask the program to end, and kill it `grace` seconds later; with no grace, at once."""

@@ -129,6 +129,12 @@ def test_graph_draws_text_svg_and_html(project: Path, orc: Orc) -> None:
     assert orc("graph", "pipeline.yaml", "--format", "svg").stdout.lstrip().startswith("<svg")
     assert orc("graph", "pipeline.yaml", "-o", "out.html").returncode == 0
     assert "<html" in (project / "out.html").read_text()
+    orc("compile", "pipeline.yaml", "-o", "compiled.yaml")
+    assert "two" in orc("graph", "compiled.yaml").stdout
+    (project / "compiled.yaml").write_text((project / "compiled.yaml").read_text().replace("name: comp-", "name: no-"))
+    told = orc("graph", "compiled.yaml")
+    assert told.returncode == 5
+    assert told.stderr.startswith("error: IR: there is no component 'no-")
 
 
 @pytest.mark.parametrize("kind", ["pipeline", "component", "endpoint", "schema"])

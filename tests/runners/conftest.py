@@ -112,9 +112,11 @@ class Project:
         path.write_text(f"apiVersion: orchestrator/v1\nkind: Pipeline\nmetadata: {{name: {name}}}\n{text}")
         return path
 
-    def run(self, file: str = "pipeline.yaml", *, cache: bool = True, run: str = "", **given: Any) -> Ran:
+    def run(
+        self, file: str = "pipeline.yaml", *, cache: bool = True, run: str = "", cold: bool = False, **given: Any
+    ) -> Ran:
         arguments = {name: value if isinstance(value, str) else json.dumps(value) for name, value in given.items()}
-        options = runs.Options(cache=cache, run=run)
+        options = runs.Options(cache=cache, run=run, cold=cold)
         return Ran(list(runs.start(self.folder / file, arguments, self.settings, options)))
 
     def resume(self, run: str = "last") -> Ran:

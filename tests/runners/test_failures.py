@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import threading
 import time
+from pathlib import Path
 
 import pytest
 
 from orchestrator.runners.events import Status, TaskProgress
 
+STARVED = ", it seems for lack of memory"
+"""Said of any program that is killed while the kernel ends one for that, and some test here makes it do so."""
+BAD_ALLOC = "exit code 1, for lack of memory: terminate called after throwing an instance of std::bad_alloc"
+BOTH = pytest.mark.parametrize("cold", [False, True], ids=["warm", "cold"])
 
-def only(project, code: str, outputs=None, settings: str = "", **container):
+
+def only(project, code: str, outputs=None, settings: str = "", *, cold: bool = False, **container):
     """A run of one task."""
     project.component("odd", code, {}, outputs or {}, **container)
     project.pipeline(f"tasks:\n  odd: {{component: odd{settings}}}\n")
-    return project.run(cache=False)
+    return project.run(cache=False, cold=cold)
 
 
+@BOTH
 @pytest.mark.parametrize(
     ("code", "reason"),
     [
@@ -28,13 +38,15 @@ def only(project, code: str, outputs=None, settings: str = "", **container):
         ("raise ValueError('oh no')", "exit code 1: ValueError: oh no"),
         ("sys.stdout.buffer.write(b'\\xff\\xfe broken \\n'); sys.exit(1)", "exit code 1: \ufffd\ufffd broken"),
         ("print('x' * 3_000_000, end=''); print(); print('error: late'); sys.exit(1)", "late"),
+        ("raise MemoryError", "exit code 1, for lack of memory: MemoryError"),
+        ("sys.exit('terminate called after throwing an instance of std::bad_alloc')", BAD_ALLOC),
     ],
 )
-def test_how_a_program_ended_is_told(project, code, reason):
-    ran = only(project, code)
+def test_how_a_program_ended_is_told(project, code, reason, cold):
+    ran = only(project, code, cold=cold)
     assert ran.statuses == {"odd": "FAILED"}
-    assert ran.tasks["odd"].reason == reason
-    assert ran.end.reason == f"odd: {reason}"
+    assert ran.tasks["odd"].reason.replace(STARVED, "") == reason
+    assert ran.end.reason == f"odd: {ran.tasks['odd'].reason}"
 
 
 @pytest.mark.parametrize(
@@ -154,9 +166,81 @@ tasks:
     assert "null byte" in ran.tasks["b"].reason
 
 
-def test_a_hundred_megabytes_of_log(project):
+@BOTH
+def test_a_limit_of_memory_is_told(project, cold):
+    """A limit on what a process may have: Python is refused memory, and says so."""
+    code = "import resource; resource.setrlimit(resource.RLIMIT_AS, (200 << 20, 200 << 20)); x = bytearray(1 << 30)"
+    assert only(project, code, cold=cold).tasks["odd"].reason == "exit code 1, for lack of memory: MemoryError"
+
+
+@pytest.fixture
+def narrow():
+    """A control group whose processes share 40 MB, so that the kernel ends one that takes more."""
+    group = Path("/sys/fs/cgroup/memory", f"orc-test-{os.getpid()}")
+    try:
+        group.mkdir()
+        (group / "memory.limit_in_bytes").write_text("40000000")
+    except OSError:
+        pytest.skip("no control groups of memory can be made here")
+    yield group
+    until = time.monotonic() + 10
+    while True:
+        try:
+            return group.rmdir()
+        except OSError:  # The last process has ended, and is not gone.
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.01)
+
+
+@BOTH
+@pytest.mark.parametrize("how", ["itself", "its child"])
+def test_the_kernel_ends_a_task_for_lack_of_memory(project, narrow, how, cold):
+    take = f"import os; open('{narrow}/tasks', 'w').write(str(os.getpid())); x = b'x' * 400_000_000"
+    child = f"import subprocess; sys.exit(subprocess.call([sys.executable, '-S', '-c', {take!r}]) and 137)"
+    code = take if how == "itself" else child
+    reason = only(project, code, cold=cold).tasks["odd"].reason
+    assert reason.startswith({"itself": "killed by SIGKILL", "its child": "exit code 137"}[how])
+    assert STARVED in reason
+
+
+@BOTH
+def test_a_task_that_somebody_kills_is_told_apart_from_that(project, cold):
+    project.component("odd", "trace(str(os.getpid())); time.sleep(60)")
+    project.pipeline("tasks: {odd: {component: odd}, other: {component: nap, arguments: {text: x}}}\n")
+    killer = threading.Thread(target=kill_traced, args=(project,))
+    killer.start()
+    ran = project.run(cold=cold)
+    killer.join()
+    assert ran.tasks["odd"].reason.replace(STARVED, "") == "killed by SIGKILL"
+    assert ran.statuses == {"odd": "FAILED", "other": "SUCCEEDED"}
+
+
+def kill_traced(project) -> None:
+    until = time.monotonic() + 30
+    while time.monotonic() < until:
+        if pids := [line for line in project.trace if line.isdigit()]:
+            os.kill(int(pids[0]), signal.SIGKILL)
+            return
+        time.sleep(0.01)
+
+
+@BOTH
+def test_a_pipe_nobody_reads_and_children_that_write_on_hold_nothing_up(project, cold):
+    """A child fills a pipe and stops there, another has the log open and goes on writing: the task has ended."""
+    code = "import subprocess; p = subprocess.Popen(['yes'], stdout=subprocess.PIPE); time.sleep(0.2);"
+    code += " q = subprocess.Popen(['sh', '-c', 'while :; do echo on; sleep 0.01; done']); put('out', 'y'); os._exit(0)"
+    begin = time.monotonic()
+    ran = only(project, code, {"out": "string"}, cold=cold)
+    assert ran.value("odd") == "y"
+    assert time.monotonic() - begin < 30
+    assert project.left_behind() == []
+
+
+@BOTH
+def test_a_hundred_megabytes_of_log(project, cold):
     code = "[print('x' * 1_000_000) for _ in range(100)]; print('warning: that was much'); put('out', 'y')"
-    ran = only(project, code, {"out": "string"})
+    ran = only(project, code, {"out": "string"}, cold=cold)
     assert ran.value("odd") == "y"
     assert ran.tasks["odd"].warnings == ("that was much",)
     assert ran.tasks["odd"].log
@@ -213,7 +297,8 @@ subprocess.Popen([sys.executable, '-S', '-c', loop])
 """
 
 
-def test_a_timeout_ends_the_whole_tree_of_processes(project):
+@BOTH
+def test_a_timeout_ends_the_whole_tree_of_processes(project, cold):
     """Children in sessions of their own that ignore SIGTERM; a parent that ignores it too is killed 10 s later."""
     project.component("obeys", STUBBORN + "trace('up'); time.sleep(99)")
     project.component(
@@ -227,7 +312,7 @@ tasks:
   leaves: {component: leaves}
 """)
     begin = time.monotonic()
-    ran = project.run()
+    ran = project.run(cold=cold)
     assert 10 < time.monotonic() - begin < 30
     assert ran.statuses == {"obeys": "FAILED", "stubborn": "FAILED", "leaves": "SUCCEEDED"}
     assert ran.tasks["obeys"].reason == ran.tasks["stubborn"].reason == "it took longer than its timeout of 1 s"

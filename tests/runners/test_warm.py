@@ -239,4 +239,4 @@ def test_a_server_survives_what_its_tasks_do_to_each_other(project):
     )
     ran = project.run()
     assert ran.statuses == {"a": "SUCCEEDED", "b": "FAILED", "c": "SUCCEEDED"}
-    assert ran.tasks["b"].reason == f"killed by {signal.Signals.SIGKILL.name}"
+    assert ran.tasks["b"].reason.startswith(f"killed by {signal.Signals.SIGKILL.name}")

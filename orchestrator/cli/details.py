@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import shlex
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 
@@ -21,6 +23,8 @@ from orchestrator.runners.events import Status
 from orchestrator.stores.artifacts import Values
 from orchestrator.stores.metadata import Attempt, RunRecord, TaskRecord
 
+_EACH = 10
+"""Iterations of a loop whose outputs are listed with the run; the others are listed with the task."""
 _INDEX = re.compile(r"\[\d+\]")
 
 
@@ -49,18 +53,37 @@ def of_run(run: RunRecord, tasks: Sequence[TaskRecord], *, status: str) -> Itera
         if text:
             style = wording.look(status).colour if name == "status" else ""
             yield Text.assemble((f"  {name:<9}", "dim"), (text, style))
-    yield from summary.section("parameters", [(name, wording.value(each)) for name, each in run.arguments.items()])
+    yield from summary.section("parameters", [(name, wording.short(each)) for name, each in run.arguments.items()])
     if tasks:
         yield Text()
         yield Text("tasks", "bold")
         yield _table(states.groups(state.tasks.values()), unicode=unicode)
     yield from summary.findings(state)
-    yield from summary.section("outputs of tasks", _made(tasks))
-    yield from _artifacts(lineage.made(tasks))
+    first, many = _first(tasks)
+    yield from summary.section("outputs of tasks", _made(first))
+    yield from _artifacts(lineage.made(first))
     if tasks:
         yield Text()
+        for name in many:
+            told = (
+                f"Of what {name} gave, the first {_EACH} are listed: `orc show {run.id} {shlex.quote(name)}` has all."
+            )
+            yield summary.prose(Text(told, "dim"))
         hint = f"`orc show {run.id} TASK` tells what a task was given, `orc logs {run.id} TASK` what it said."
         yield summary.prose(Text(hint, "dim"))
+
+
+def _first(tasks: Sequence[TaskRecord]) -> tuple[list[TaskRecord], list[str]]:
+    """The tasks without all but the first iterations of long loops; and the names of those in long loops."""
+    counted: Counter[str] = Counter()
+    kept = []
+    for task in tasks:
+        name = _INDEX.sub("", task.name)
+        made = bool(task.outputs.parameters or task.outputs.artifacts)
+        counted[name] += made
+        if not made or counted[name] <= _EACH:
+            kept.append(task)
+    return kept, [name for name, count in counted.items() if count > _EACH]
 
 
 def _table(groups: Sequence[states.Group], *, unicode: bool) -> RenderableType:
@@ -75,7 +98,7 @@ def _table(groups: Sequence[states.Group], *, unicode: bool) -> RenderableType:
 def _made(tasks: Sequence[TaskRecord]) -> list[tuple[str, str]]:
     rows = []
     for task in tasks:
-        rows += [(f"{task.name}.{name}", wording.value(each)) for name, each in task.outputs.parameters.items()]
+        rows += [(f"{task.name}.{name}", wording.short(each)) for name, each in task.outputs.parameters.items()]
     return rows
 
 

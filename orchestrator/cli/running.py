@@ -87,7 +87,7 @@ def run(
     from orchestrator import runs
 
     given = _given(arg or [])
-    wish = _wish(again, _names(only or []), _names(since or []), of)
+    wish = _wish(again, _names("--only", only), _names("--from", since), of)
     settings = options.read()
     chosen = runs.Options(cache=not no_cache, workers=workers, containers=containers, cold=cold, wish=wish)
     events = runs.start(file, given, settings, chosen)
@@ -127,9 +127,13 @@ def _wish(again: str, only: tuple[str, ...], since: tuple[str, ...], of: str) ->
     return runs.Wish(again, only, since, of)
 
 
-def _names(listed: list[str]) -> tuple[str, ...]:
+def _names(option: str, listed: list[str] | None) -> tuple[str, ...]:
     """`--only a,b --only c` names a, b and c."""
-    return tuple(name.strip() for each in listed for name in each.split(",") if name.strip())
+    names = tuple(name.strip() for each in listed or () for name in each.split(",") if name.strip())
+    if listed and not names:
+        # As from an empty variable of a shell; all tasks is not what was meant.
+        raise OrchestratorError(f"{option} names no task", hint=f"{option} TASK,...; `orc graph FILE` draws the tasks")
+    return names
 
 
 def _given(pairs: list[str]) -> dict[str, str]:

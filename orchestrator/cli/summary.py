@@ -18,6 +18,11 @@ if TYPE_CHECKING:
     from orchestrator.runs import Answer
 
 _TAIL = 8
+_WHOLE = 4
+"""Failed tasks that are told with the end of their log; of the others one line says why, as in a loop of a thousand."""
+_MOST = 20
+_NAME = 40
+"""Letters of a name beyond which the names of a list are not aligned with it."""
 _VERDICTS = {"published": "green", "rejected": "yellow", "undecided": "red"}
 
 
@@ -64,19 +69,25 @@ def _gates(state: RunState) -> Iterator[Text]:
 
 
 def _failures(state: RunState) -> Iterator[Text]:
-    for task in state.with_status(Status.FAILED):
+    failed = state.with_status(Status.FAILED)
+    for number, task in enumerate(failed[:_MOST]):
         tried = f" after {task.attempt} attempts" if task.attempt > 1 else ""
         reason = wording.one_line(task.note) or "it gave no reason"
-        yield Text()
+        if number <= _WHOLE:
+            yield Text()
         yield prose(Text.assemble((f"{task.id.name} failed{tried}: ", "bold red"), (reason, "red")))
+        if number >= _WHOLE:
+            continue
         yield from (Text(f"  | {line}", "dim") for line in tail(task.log, without=reason))
         if task.log:
             yield Text.assemble(("  log   ", "dim"), place(task.log))
             yield Text.assemble(("  read  ", "dim"), f"orc logs {state.run} {shlex.quote(task.id.name)}")
+    if len(failed) > _MOST:
+        yield Text(f"and {len(failed) - _MOST} more failed", "bold red")
 
 
 def _outputs(state: RunState) -> Iterator[Text]:
-    rows = [(name, wording.value(given)) for name, given in state.outputs.parameters.items()]
+    rows = [(name, wording.short(given)) for name, given in state.outputs.parameters.items()]
     for name, listed in state.outputs.artifacts.items():
         rows += [(name, place(artifact.uri)) for artifact in listed]
     yield from section("outputs", rows)
@@ -102,7 +113,7 @@ def section(title: str, rows: list[tuple[str, str]]) -> Iterator[Text]:
     """A titled list of names and values; nothing when it is empty."""
     if not rows:
         return
-    width = max(len(name) for name, _ in rows)
+    width = min(_NAME, max(len(name) for name, _ in rows))
     yield Text()
     yield Text(title, "bold")
     for name, value in rows:

@@ -38,6 +38,9 @@ INTERRUPTED = "INTERRUPTED"
 """A run that is recorded as running and whose process is gone."""
 _INTERRUPTED = Look("⊘", "-", "yellow", "interrupted")
 
+_LONG = 200
+"""Letters of a value beyond which it is too long to stand among others."""
+
 # The large unit, the small one, their sizes, and up to where they are used.
 _SCALES = (
     ("min", "s", 60, 1, 3600),
@@ -127,9 +130,15 @@ def value(given: Any) -> str:
             return one_line(json.dumps(given, ensure_ascii=False, default=str))
 
 
+def short(given: Any) -> str:
+    """A parameter's value as one of many; a long one is cut off, and its length told."""
+    text = value(given)
+    return text if len(text) <= _LONG else f"{text[: _LONG - 30]}... ({len(text):,} letters)"
+
+
 def parameters(values: Mapping[str, Any]) -> str:
     """Parameters on one line: `f1 = 0.97, rows = 103`."""
-    return ", ".join(f"{name} = {value(given)}" for name, given in values.items())
+    return ", ".join(f"{name} = {short(given)}" for name, given in values.items())
 
 
 def kind(type: str) -> str:

@@ -74,6 +74,7 @@ def test_some_tasks_run_and_the_others_are_told(project: Path, orc: Orc) -> None
     [
         (["--only", "tow"], 4, "there is no task 'tow'"),
         (["--only", "one", "--resume"], 1, "--resume and --only do not go together"),
+        (["--only", ""], 1, "--only names no task"),
         (["--of", "last"], 1, "--of says where --only and --from take inputs from"),
         (["--resume", "nothing"], 4, "there is no run 'nothing'"),
         (["--resume"], 3, "the pipeline 'sums' has not run yet"),

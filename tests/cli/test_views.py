@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from rich.console import Console, RenderableType
 
-from orchestrator.cli import live, machine, plain, state, summary, watch, wording
+from orchestrator.cli import details, live, machine, plain, state, summary, watch, wording
 from orchestrator.runners.events import (
     Event,
     RunFinished,
@@ -24,6 +24,8 @@ from orchestrator.runners.events import (
     TaskStarted,
     Warned,
 )
+from orchestrator.stores.artifacts import Values
+from orchestrator.stores.metadata import RunRecord, TaskRecord
 from tests.cli import happenings
 from tests.cli.happenings import folded, started, task
 
@@ -187,6 +189,35 @@ def test_the_end_of_a_failed_run_says_why_where_and_what_to_type(tmp_path: Path)
         "go on",
         "  orc resume churn-1  what finished is not run again",
     ]
+
+
+def test_of_many_failed_tasks_a_few_are_told_in_full_and_the_others_in_a_line() -> None:
+    names = [f"score[{number}]" for number in range(50)]
+    failed = [TaskFinished(task(name), Status.FAILED, 102.0, started=101.0, reason=f"{name} is bad") for name in names]
+    told = drawn(*summary.findings(folded([started(*names), *failed])))
+    assert "score[19] failed: score[19] is bad" in told
+    assert told[-1] == "and 30 more failed"
+    assert len(told) < 30
+
+
+def test_of_a_long_loop_the_first_outputs_are_listed_and_how_to_see_all() -> None:
+    def record(name: str) -> TaskRecord:
+        given = Values({"word": name})
+        return TaskRecord("many-1", name, name, "c", "SUCCEEDED", "", 1, 1.0, 2.0, Values(), given, "", "", "", ())
+
+    tasks = [record("join"), *(record(f"item[{number}]") for number in range(300))]
+    run = RunRecord("many-1", "many", "SUCCEEDED", "", 1.0, 2.0, {}, Values(), "", "", "", (), {}, 1, "")
+    told = drawn(*details.of_run(run, tasks, status="SUCCEEDED"))
+    assert "  item[9].word  item[9]" in told
+    assert len(told) < 30
+    assert "Of what item gave, the first 10 are listed: `orc show many-1 item` has all." in told
+
+
+def test_a_value_of_a_hundred_thousand_letters_does_not_fill_the_screen() -> None:
+    told = wording.short("x" * 100_000)
+    assert told.endswith("xxx... (100,000 letters)")
+    assert len(told) < 210
+    assert wording.short([1, 2]) == "[1, 2]"
 
 
 def test_a_deployed_model_is_shown_with_what_was_sent_and_what_came_back() -> None:

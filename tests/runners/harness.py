@@ -1,4 +1,4 @@
-"""Runs a pipeline in a process of its own, to be killed: `harness.py FOLDER STATE start|resume [RUN]`."""
+"""Runs a pipeline in a process of its own, to be killed: `harness.py FOLDER STATE start|cold|resume [RUN]`."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from orchestrator.runners.events import RunFinished
 
 def main(folder: Path, state: str, verb: str, run: str = "last") -> None:
     found = settings.read({"ORC_STATE": state}, folder)
-    if verb == "start":
-        events = runs.start(folder / "pipeline.yaml", {}, found, runs.Options(run=run, cache=False))
+    if verb in ("start", "cold"):
+        options = runs.Options(run=run, cache=False, cold=verb == "cold")
+        events = runs.start(folder / "pipeline.yaml", {}, found, options)
     else:
         events = runs.resume(run, found)
     for event in events:

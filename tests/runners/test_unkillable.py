@@ -22,6 +22,9 @@ HARNESS = Path(__file__).with_name("harness.py")
 ROOT = HARNESS.parents[2]
 
 
+BOTH = pytest.mark.parametrize("verb", ["start", "cold"], ids=["warm", "cold"])
+
+
 def spawn(project, verb: str, run: str = "r", **more) -> subprocess.Popen[str]:
     command = [sys.executable, str(HARNESS), str(project.folder), str(project.settings.state), verb, run]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
@@ -90,9 +93,9 @@ finally:
     return project
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_interrupted_once_tasks_are_asked_to_stop_and_the_end_still_comes(long, number):
-    runner = spawn(long, "start")
+@pytest.mark.parametrize(("number", "verb"), [(signal.SIGINT, "start"), (signal.SIGTERM, "cold")])
+def test_interrupted_once_tasks_are_asked_to_stop_and_the_end_still_comes(long, number, verb):
+    runner = spawn(long, verb)
     wait_for(long, "up", 2)
     runner.send_signal(number)
     said, _ = runner.communicate(timeout=30)
@@ -107,12 +110,13 @@ def test_interrupted_once_tasks_are_asked_to_stop_and_the_end_still_comes(long, 
     assert tasks["tell"] == "SUCCEEDED"
 
 
-def test_interrupted_twice_everything_ends_at_once(long):
+@BOTH
+def test_interrupted_twice_everything_ends_at_once(long, verb):
     long.pipeline("""
 tasks: {deaf: {component: deaf}}
 finally: {tell: {component: tell, arguments: {status: "${run.status}"}}}
 """)
-    runner = spawn(long, "start")
+    runner = spawn(long, verb)
     wait_for(long, "up")
     begin = time.monotonic()
     runner.send_signal(signal.SIGINT)
@@ -124,8 +128,9 @@ finally: {tell: {component: tell, arguments: {status: "${run.status}"}}}
     assert long.trace == ["up"]
 
 
-def test_cancelled_from_another_process_and_resumed(long):
-    runner = spawn(long, "start")
+@BOTH
+def test_cancelled_from_another_process_and_resumed(long, verb):
+    runner = spawn(long, verb)
     wait_for(long, "up", 2)
     with pytest.raises(RunError, match="still going on"):
         runs.resume("r", long.settings)
@@ -139,8 +144,9 @@ def test_cancelled_from_another_process_and_resumed(long):
     assert "ended CANCELLED" in again.communicate(timeout=30)[0]
 
 
-def test_a_run_whose_runner_died_is_swept_up_when_it_is_cancelled(long):
-    runner = spawn(long, "start")
+@BOTH
+def test_a_run_whose_runner_died_is_swept_up_when_it_is_cancelled(long, verb):
+    runner = spawn(long, verb)
     wait_for(long, "up", 2)
     runner.kill()
     runner.communicate()

@@ -65,6 +65,12 @@ with warnings.catch_warnings():
 
         return sys.prefix
 
+    @dsl.component(base_image="python:3.11")
+    def lacks():
+        import tiny_thing
+
+        print(tiny_thing.VALUE)
+
     @dsl.component(base_image="python:3.11", install_kfp_package=False, packages_to_install=["tiny_thing==2.0"])
     def image_has_kfp() -> str:
         import sys
@@ -171,6 +177,12 @@ def test_what_cannot_be_installed_is_named(at: Place) -> None:
     assert "no-such-thing" in at.tasks["missing"].reason.partition(": ")[2]
 
 
+def test_where_to_ask_for_a_package_that_is_not_there(at: Place, offline: Path) -> None:
+    at.run(pipeline_of(lacks))
+    missing = "exit code 1: ModuleNotFoundError: No module named 'tiny_thing'"
+    assert at.tasks["lacks"].reason == f"{missing}: add it to packages_to_install"
+
+
 def test_without_an_installation_it_runs_where_orc_does(at: Place, offline: Path) -> None:
     assert at.run(pipeline_of(image_has_it)).value("image-has-it") == sys.prefix
     value, home = at.run(pipeline_of(image_has_kfp)).value("image-has-kfp").split(maxsplit=1)
@@ -251,6 +263,9 @@ def test_a_component_with_requirements_has_an_environment_of_them(at: Place, our
     # Other requirements are other code: the task runs again, in another environment.
     (folder / "requirements.txt").write_text("tiny_thing==2.0\n")
     assert at.run(file, cache=True).value("told", "value")["value"] == 2
+    (folder / "requirements.txt").write_text("")
+    at.run(file)
+    assert at.tasks["told"].reason.endswith("'tiny_thing': add it to components/told/requirements.txt")
     (folder / "requirements.txt").write_text("-r more.txt\n")
     at.run(file)
     assert "requirements.txt:1: '-r' is not supported" in at.tasks["told"].reason

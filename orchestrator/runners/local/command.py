@@ -23,7 +23,9 @@ from orchestrator.runners.local import bootstrap, traces
 from orchestrator.runners.local.bootstrap import Function
 from orchestrator.runners.local.launch import Launch
 
-_BUILTIN = Path(place.__file__).resolve().parent.parent.parent
+BUILTIN = Path(place.__file__).resolve().parent.parent.parent
+"""The folder of `orchestrator` and of the components that come with it."""
+
 _PYTHONS = ("python", "python3")
 _KFP = re.compile(r"kfp\b(?!-)|.*://|\.{0,2}/|.*@")
 
@@ -146,7 +148,7 @@ def _inside(
     }
     if links:
         code = launch.environment.get("PYTHONPATH", "").split(os.pathsep)
-        kept = [str(place.link(links)) if Path(each) == _BUILTIN else each for each in code]
+        kept = [str(place.link(links)) if Path(each) == BUILTIN else each for each in code]
         variables["PYTHONPATH"] = os.pathsep.join(kept)
     first = chosen.python if asked.words[0] in _PYTHONS else asked.words[0]
     if chosen.is_ready:
@@ -193,7 +195,7 @@ def _of_module(words: tuple[str, ...], code_paths: tuple[Path, ...]) -> tuple[In
         folder = root.joinpath(*words[2].split("."))
         if folder.is_dir() or folder.with_suffix(".py").is_file():
             file = folder / "requirements.txt"
-            if root == _BUILTIN or not file.is_file():
+            if root == BUILTIN or not file.is_file():
                 return ()
             return (requirements.read(file), Install(requirements.normalised(_ours())))
     return ()

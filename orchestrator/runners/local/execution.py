@@ -9,7 +9,7 @@ from orchestrator import ir
 from orchestrator.errors import OrchestratorError, RunError
 from orchestrator.ir.spec import Container, Executor, Importer
 from orchestrator.runners.events import Event, Status, TaskFinished, TaskRetried, TaskStarted
-from orchestrator.runners.local import cache, importer, launch, outputs, task_config, workspace
+from orchestrator.runners.local import cache, importer, lacking, launch, outputs, task_config, workspace
 from orchestrator.runners.local.launch import Spot
 from orchestrator.runners.local.pods import Pods
 from orchestrator.runners.local.pool import Pool
@@ -257,10 +257,7 @@ class Execution:
                 self._finish(work, Status.SUCCEEDED, log=str(at.log), warnings=warnings)
                 return
         else:
-            status, reason = (
-                Status.FAILED,
-                self.pods.masked(running.handle.reason() or outputs.reason(code, at.log, starved=running.starved())),
-            )
+            status, reason = Status.FAILED, self._reason(running, code)
         if status is Status.FAILED and self.again(work, reason):
             return
         kept = Values()
@@ -269,6 +266,14 @@ class Execution:
         except (OrchestratorError, OSError):
             reason += " (what it had written could not be kept)"
         self._finish(work, status, reason, log=str(at.log), kept=kept, warnings=self._warnings(at))
+
+    def _reason(self, running: Running, code: int) -> str:
+        """Why a program failed, and what to do about it where that is plain."""
+        told = running.handle.reason() or outputs.reason(code, running.spot.log, starved=running.starved())
+        container = self._executor(running.work).container
+        words = (*container.command, *container.args) if container else ()
+        do = lacking.advice(told, words, () if self.request.containers else self.request.code_paths)
+        return self.pods.masked(told) + (f": {do}" if do else "")
 
     def _warnings(self, at: Spot) -> tuple[str, ...]:
         return tuple(self.pods.masked(each) for each in outputs.warnings(at.log))

@@ -49,6 +49,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         pipelines.write(folder)
+        subprocess.run([sys.executable, "-W", "ignore", "light.py"], cwd=folder, check=True)
         python = sys.version.split()[0]
         print(f"medians of {chosen.runs} runs, after one warm-up; Python {python}, {os.cpu_count()} cores\n")
         print(f"{'case':<58}{'CPU s':>8}{'wall s':>8}{'MiB':>7}  bound")
@@ -61,33 +62,48 @@ def main() -> None:
 def cases(folder: Path) -> list[Case]:
     """What is measured: floors and peers stand beside what they are for."""
     python = sys.executable
-    penguins = str(ROOT / "pipelines" / "penguins" / "pipeline.yaml")
+
+    def compile(name: str) -> list[str]:
+        return [ORC, "compile", str(folder / name / "pipeline.yaml")]
 
     def run(name: str, *options: str) -> list[str]:
-        return [ORC, "run", str(folder / name / "pipeline.yaml"), "--format", "plain", *options]
+        file = folder / name
+        return [ORC, "run", str(file if file.suffix else file / "pipeline.yaml"), "--format", "plain", *options]
 
+    def least(shape: str) -> list[str]:
+        return [python, "-S", "-E", str(ROOT / "benchmarks" / "least.py"), shape, str(folder / "least")]
+
+    def make(name: str, *options: str) -> list[str]:
+        return ["make", "-s", *options, "-f", str(folder / f"{name}.mk")]
+
+    fresh = pipelines.forget
     return [
         Case("floor: python -c pass", [python, "-c", "pass"]),
         Case("floor: import typer, pydantic, yaml", [python, "-c", "import typer, pydantic, yaml"]),
-        Case("orc --help", [ORC, "--help"], "CPU <= 0.25"),
-        Case("orc compile, penguins (8 tasks)", [ORC, "compile", penguins], "CPU <= 0.5"),
-        Case("orc compile, 1000 tasks", [ORC, "compile", str(folder / "chain1000" / "pipeline.yaml")]),
+        Case("orc --help", [ORC, "--help"], "CPU <= 0.15"),
+        Case("orc compile, 10 tasks", compile("chain10"), "CPU <= 0.4"),
+        Case("orc compile, 1000 tasks", compile("chain1000"), "CPU <= 1.0, 150 MiB, 0.5 MB"),
+        Case("orc compile, 1000 conditions", compile("conditions"), "CPU <= 1.5, 150 MiB"),
         Case("peer: the KFP SDK compiles 1000 tasks", [python, str(folder / "kfp_chain.py")]),
-        Case("orc compile, 1000 conditions", [ORC, "compile", str(folder / "conditions" / "pipeline.yaml")]),
-        Case("floor: 50 fresh `python -S -c pass`, one after another", [python, str(folder / "spawn.py")]),
-        # Its tasks are all alike, so that only without the cache each of them is a process.
-        Case("orc run, chain of 50", run("chain", "--no-cache"), before=pipelines.forget),
-        Case(
-            "peer: make, chain of 50 pythons", ["make", "-s", "-f", str(folder / "chain.mk")], before=pipelines.forget
-        ),
-        Case("orc run, chain of 50, cached", run("chain")),
-        Case("orc run, fan of 50", run("fan", "--no-cache"), before=pipelines.forget),
-        Case(
-            "peer: make -j2, fan of 50 pythons",
-            ["make", "-s", "-j2", "-f", str(folder / "fan.mk")],
-            before=pipelines.forget,
-        ),
-        Case("orc run, loop of 4 x 2 s at parallelism 4", run("sleep"), "wall <= 2.5", before=pipelines.forget),
+        # Tasks of a shape are all alike, so that only without the cache each of them is a process.
+        Case("floor: the least that forks, records, caches: chain of 50", least("chain"), before=fresh),
+        Case("orc run, chain of 50", run("chain", "--no-cache"), "wall <= 0.5, 80 MiB", before=fresh),
+        Case("orc run --cold, chain of 50", run("chain", "--no-cache", "--cold"), before=fresh),
+        Case("peer: make, chain of 50 pythons", make("chain"), before=fresh),
+        Case("orc run, chain of 50, cached", run("chain"), "wall <= 0.3"),
+        Case("floor: the least: fan of 50", least("fan"), before=fresh),
+        Case("orc run, fan of 50", run("fan", "--no-cache"), "wall <= 0.5", before=fresh),
+        Case("peer: make -j2, fan of 50 pythons", make("fan", "-j2"), before=fresh),
+        Case("floor: the least: grid of 10 x 10", least("grid"), before=fresh),
+        Case("orc run, grid of 10 x 10", run("grid", "--no-cache"), "wall <= 0.8", before=fresh),
+        Case("floor: import pandas, scikit-learn", [python, "-c", pipelines.IMPORTS]),
+        Case("orc run, chain of 50 that import them", run("learn", "--no-cache"), "wall <= 2.4", before=fresh),
+        Case("orc run, a KFP lightweight component", run("light1.yaml", "--no-cache"), before=fresh),
+        Case("orc run, 21 of them", run("light21.yaml", "--no-cache"), "wall <= one + 20 x 0.02", before=fresh),
+        Case("orc run, 8 x 1 s of CPU, 2 at once", run("work", "--workers", "2"), "wall <= 4.4", before=fresh),
+        Case("orc run, loop of 4 x 2 s at parallelism 4", run("sleep"), "wall <= 2.5", before=fresh),
+        Case("floor: the least: 200 MB through 5 tasks", least("data"), before=fresh),
+        Case("orc run, 200 MB through 5 tasks", run("data"), "wall <= 2.0", before=fresh),
     ]
 
 

@@ -246,6 +246,17 @@ def test_a_bug_is_told_as_one(project: Path) -> None:
     assert "error: this is a bug in orc" in told.stderr
 
 
+def test_ctrl_c_while_orc_still_loads_ends_it_without_a_word() -> None:
+    program = (
+        "import os, signal, sys; sys.addaudithook(lambda event, given: event == 'import' and given[0] == 'typer'"
+        " and os.kill(os.getpid(), signal.SIGINT)); from orchestrator.__main__ import main; sys.exit(main())"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, env=environment(), capture_output=True, text=True, check=False
+    )
+    assert (told.returncode, told.stdout, told.stderr) == (130, "", "")
+
+
 def test_starting_imports_nothing_heavy() -> None:
     program = (
         "import sys; import orchestrator.cli; heavy = {'pandas', 'numpy', 'sklearn', 'mlflow', 'kfp', 'kubernetes',"

@@ -9,7 +9,7 @@ import shutil
 import stat
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -154,6 +154,10 @@ class ArtifactStore:
             return stamp(path) == artifact.stamp or digest.of(path) == artifact.digest
         except OSError:
             return False  # What cannot be read is as good as gone.
+
+    def all_intact(self, listed: Iterable[Artifact]) -> bool:
+        """Whether all of some artifacts are."""
+        return all(self.intact(artifact) for artifact in listed)
 
     def _fetched(self, uri: str) -> Path:
         try:

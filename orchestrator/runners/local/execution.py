@@ -5,20 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from orchestrator import ir
 from orchestrator.errors import OrchestratorError, RunError
 from orchestrator.ir.spec import Container, Executor, Importer
-from orchestrator.runners.events import Event, Status, TaskFinished, TaskRetried, TaskStarted
-from orchestrator.runners.local import cache, importer, lacking, launch, outputs, task_config, workspace
-from orchestrator.runners.local.launch import Spot
-from orchestrator.runners.local.pods import Pods
-from orchestrator.runners.local.pool import Pool
-from orchestrator.runners.local.progress import Lines
-from orchestrator.runners.local.running import Running, backoff
+from orchestrator.runners.events import Event, Status, TaskFinished
+from orchestrator.runners.local import cache, importer, launch, task_config, workspace
+from orchestrator.runners.local.programs import Programs
 from orchestrator.runners.local.starting import Starter
 from orchestrator.runners.local.watch import Watch
 from orchestrator.runners.local.work import Done, Work
-from orchestrator.stores.artifacts import Artifact, ArtifactStore, Values
+from orchestrator.stores.artifacts import ArtifactStore, Values
 from orchestrator.stores.metadata import CacheEntry
 
 if TYPE_CHECKING:
@@ -46,31 +41,22 @@ class Execution:
         self.names = names
         self.tell = tell
         self.end = end
-        self.reopen = reopen
         self.store = ArtifactStore(request.settings.state / "artifacts")
         self.workspace = workspace.of(request.platform, request.settings.state, request.run)
-        self.pool = Pool(request.settings.workers, clock, tell)
         self.starter = Starter(request, watch)
-        self.environment = self.starter.environment(names)
-        self.pods = Pods(request, names)
-        self._cancelled = False
-
-    def kill(self) -> None:
-        """End every program at once."""
-        self.pool.kill()
-        self.starter.close()
-        self.pods.close()
-
-    def cancel(self, *, at_once: bool, late: str = "") -> None:
-        """Stop what runs, gracefully or at once, and drop what waits for a process; `late` says that time is over."""
-        self._cancelled = True
-        reason = late or "the run was cancelled"
-        status = Status.FAILED if late else Status.CANCELLED
-        for work in self.pool.cancel(status, reason, at_once=at_once, spares_final=bool(late)):
-            if work.is_leaf:
-                self._finish(work, Status.CANCELLED, reason)
-            else:
-                self.end(work, Status.CANCELLED, reason)
+        self.programs = Programs(
+            request,
+            self.store,
+            self.workspace,
+            self.starter,
+            clock=clock,
+            names=names,
+            tell=tell,
+            finish=self._finish,
+            end=end,
+            reopen=reopen,
+        )
+        self.pods = self.programs.pods
 
     def execute(self, work: Work) -> None:
         """Give a task its outputs from before, or put it in line for a process."""
@@ -78,7 +64,7 @@ class Execution:
         if not self.request.selection.runs(work.id.path):
             self._keep(work)
             return
-        executor = self._executor(work)
+        executor = launch.executor_of(self.request.pipeline, work.component)
         if executor.container and task_config.parameters(work.component):
             try:
                 work.given = self.pods.told(work, executor.container)
@@ -116,7 +102,7 @@ class Execution:
         if before and before.cache_key and before.cache_key == work.cache_key and self._reuse(work, before):
             return
         if not self._from_earlier(work) and not self._from_cache(work):
-            self.pool.add(work)
+            self.programs.pool.add(work)
 
     def _claim(self, work: Work, container: Container) -> None:
         """Make or delete a persistent volume claim: a task without a program, and never from the cache."""
@@ -125,7 +111,7 @@ class Execution:
         self._finish(work, Status.SUCCEEDED, warnings=(odd,) if odd else ())
 
     def _reuse(self, work: Work, before: Done) -> bool:
-        if not all(map(self._intact, before.outputs.artifacts.values())):
+        if not all(map(self.store.all_intact, before.outputs.artifacts.values())):
             return False
         work.outputs, work.cache_key = before.outputs, before.cache_key
         self.end(work, Status.SUCCEEDED, "")
@@ -147,7 +133,7 @@ class Execution:
 
     def _take(self, work: Work, before: Done) -> bool:
         """What a task of another run gave stands for this one, if it is still there."""
-        if not all(map(self._intact, before.outputs.artifacts.values())):
+        if not all(map(self.store.all_intact, before.outputs.artifacts.values())):
             return False
         work.outputs = before.outputs
         self._finish(work, Status.SKIPPED, cached_from=before.origin)
@@ -160,7 +146,7 @@ class Execution:
         entry = self.cached(work.cache_key) if work.cache_key and not work.missed else None
         if entry is None:
             return False
-        ttl = cache.seconds(self._platform(work)[1].cache_ttl)
+        ttl = cache.seconds(launch.platform_of(self.request.platform, work.component.executor_label)[1].cache_ttl)
         work.missed = cache.refusal(entry, ttl, self.clock(), self.store.intact)
         if work.missed:
             return False
@@ -183,110 +169,6 @@ class Execution:
         made = (plan.make(self.store),)
         work.outputs = Values(artifacts=dict.fromkeys(work.component.output_definitions.artifacts, made))
         self._finish(work, Status.SUCCEEDED)
-
-    def launch(self) -> None:
-        """Start programs for the tasks in line, as many as there are workers."""
-        for work in self.pool.woken():
-            if work.is_leaf:
-                self.pool.add(work)
-            else:
-                self.reopen(work)
-        for work in self.pool.startable():
-            self._start(work)
-
-    def _start(self, work: Work) -> None:
-        executor = self._executor(work)
-        if executor.container is None:
-            return
-        work.attempt += 1
-        at = launch.spot(self.request.settings.state, self.request.run, work.id.path, work.attempt)
-        try:
-            self._verify(work)
-            pod = self.pods.pod(work, at)
-            env = {**self.environment, **pod.environment}
-            given = self.workspace.seen(work.given)
-            kubernetes = self._platform(work)[0]
-            prepared = launch.prepare(
-                executor.container,
-                work.component,
-                given,
-                at,
-                names=work.names(self.names),
-                env=env,
-                kubernetes=kubernetes,
-            )
-            at.make(work.component)
-            pod.volumes.make()
-            handle = self.starter.start(self.workspace.mounted(self.pods.fitted(prepared, pod)))
-        except (RunError, OSError, ValueError) as error:  # ValueError: an argument holds a zero byte.
-            self.pods.forget(at)
-            self._finish(work, Status.FAILED, launch.refusal(error))
-            return
-        now = self.clock()
-        limit = kubernetes.active_deadline_seconds
-        work.status = Status.RUNNING
-        self.pool.run(Running(work, handle, at, Lines(at.log), now, float(limit) if limit else None))
-        self.tell(TaskStarted(work.id, now, work.given, str(at.log), work.attempt))
-
-    def _verify(self, work: Work) -> None:
-        """Refuse inputs that are not what they were when their digest was taken."""
-        for name, listed in work.given.artifacts.items():
-            if not self._intact(listed):
-                raise RunError(f"its input {name!r} was changed or removed while the run went on: {listed[0].path}")
-
-    def reap(self) -> None:
-        """Take in the programs that ended; stop those whose time is over."""
-        for running, code in self.pool.ended():
-            self._ended(running, code)
-
-    def _ended(self, running: Running, code: int) -> None:
-        work, at = running.work, running.spot
-        self.pods.forget(at)
-        if running.stopped:
-            status, reason = running.stopped
-        elif code == 0:
-            try:
-                work.outputs = outputs.collect(work.component, at.places, self.store)
-                warnings = self._warnings(at)
-                found = self.starter.settled(self._executor(work), work.given, work.key_parts)
-                work.cache_key, work.key_parts = found or (work.cache_key, work.key_parts)
-                at.clean()
-            except (OrchestratorError, OSError) as error:
-                status, reason = Status.FAILED, str(error)
-            else:
-                self._finish(work, Status.SUCCEEDED, log=str(at.log), warnings=warnings)
-                return
-        else:
-            status, reason = Status.FAILED, self._reason(running, code)
-        if status is Status.FAILED and self.again(work, reason):
-            return
-        kept = Values()
-        try:
-            kept = outputs.salvaged(work.component, at.places, self.store)
-        except (OrchestratorError, OSError):
-            reason += " (what it had written could not be kept)"
-        self._finish(work, status, reason, log=str(at.log), kept=kept, warnings=self._warnings(at))
-
-    def _reason(self, running: Running, code: int) -> str:
-        """Why a program failed, and what to do about it where that is plain."""
-        told = running.handle.reason() or outputs.reason(code, running.spot.log, starved=running.starved())
-        container = self._executor(running.work).container
-        words = (*container.command, *container.args) if container else ()
-        do = lacking.advice(told, words, () if self.request.containers else self.request.code_paths)
-        return self.pods.masked(told) + (f": {do}" if do else "")
-
-    def _warnings(self, at: Spot) -> tuple[str, ...]:
-        return tuple(self.pods.masked(each) for each in outputs.warnings(at.log))
-
-    def again(self, work: Work, reason: str) -> bool:
-        """Whether a task that failed has another attempt; it then comes after a pause."""
-        policy = work.task.retry_policy
-        if policy is None or work.attempt > policy.max_retry_count or self._cancelled:
-            return False
-        delay = backoff(policy, work.attempt)
-        self.tell(TaskRetried(work.id, work.attempt, reason, delay, self.clock()))
-        self.pool.postpone(work, delay)
-        return True
 
     def _finish(
         self,
@@ -318,13 +200,3 @@ class Execution:
             )
         )
         self.end(work, status, reason)
-
-    def _intact(self, listed: tuple[Artifact, ...]) -> bool:
-        return all(self.store.intact(artifact) for artifact in listed)
-
-    def _executor(self, work: Work) -> Executor:
-        executors = self.request.pipeline.deployment_spec.executors
-        return executors.get(work.component.executor_label, Executor())
-
-    def _platform(self, work: Work) -> tuple[ir.platform.KubernetesExecutor, ir.platform.OrchestratorExecutor]:
-        return launch.platform_of(self.request.platform, work.component.executor_label)

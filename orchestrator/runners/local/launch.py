@@ -15,7 +15,7 @@ from typing import Any
 from orchestrator.digest import of_text
 from orchestrator.errors import RunError
 from orchestrator.ir.platform import KubernetesExecutor, OrchestratorExecutor, PlatformSpec
-from orchestrator.ir.spec import Component, Container
+from orchestrator.ir.spec import Component, Container, Executor, PipelineSpec
 from orchestrator.runners.local import placeholders, task_config, traces
 from orchestrator.runners.local.containers import limits
 from orchestrator.runners.local.containers.limits import Limits
@@ -127,6 +127,11 @@ def spot(state: Path, run: str, path: str, attempt: int) -> Spot:
         # A point may be part of a key, in somebody else's IR: `a.b` is not the task `b` of the group `a`.
         name = f"{name[:60].replace('..', '.')}.{of_text(path)[:12]}"
     return Spot(state / "runs" / run / name, attempt)
+
+
+def executor_of(pipeline: PipelineSpec, component: Component) -> Executor:
+    """What runs a component."""
+    return pipeline.deployment_spec.executors.get(component.executor_label, Executor())
 
 
 def platform_of(platform: PlatformSpec, label: str) -> tuple[KubernetesExecutor, OrchestratorExecutor]:

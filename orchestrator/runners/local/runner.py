@@ -72,7 +72,7 @@ def run(
         schedule = Schedule(
             request, cached, watching, clock, _names(request, clock() if request.created is None else request.created)
         )
-        stack.callback(schedule.execution.kill)
+        stack.callback(schedule.execution.programs.kill)
         schedule.execution.workspace.make()
         root = _root(request, given, schedule.execution.store)
         yield from schedule.events(root)

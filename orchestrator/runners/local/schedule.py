@@ -52,7 +52,7 @@ class Schedule:
                 self._todo.popleft()()
                 # Handed over one by one: what is told is recorded before anything else is done.
                 yield from self._told()
-            self.execution.launch()
+            self.execution.programs.launch()
             yield from self._told()
             if self._todo:
                 continue
@@ -61,14 +61,14 @@ class Schedule:
             self.watch.wait(self._pause())
             if self.watch.interrupts > self._cancelling:
                 self._cancelling = min(self.watch.interrupts, 2)
-                self.execution.cancel(at_once=self._cancelling > 1)
+                self.execution.programs.cancel(at_once=self._cancelling > 1)
             self._enforce(root)
-            self.execution.reap()
+            self.execution.programs.reap()
             yield from self._told()
 
     def _pause(self) -> float | None:
         """Seconds until something has to be looked at, if nothing happens before."""
-        pause = self.execution.pool.pause()
+        pause = self.execution.programs.pool.pause()
         if self._deadline is None or self._cancelling:
             return pause
         left = max(0.0, self._deadline.at - self.clock())
@@ -80,7 +80,7 @@ class Schedule:
             return
         if root.is_open:
             self._cancelling, self.late = 1, self._deadline.reason
-            self.execution.cancel(at_once=False, late=self.late)
+            self.execution.programs.cancel(at_once=False, late=self.late)
         self._deadline = None
 
     def _told(self) -> Iterator[Event]:
@@ -203,7 +203,7 @@ class Schedule:
             work.outputs = inputs.dag_outputs(work.component.dag, made)
         work.failure = next((child.failure for child in work.children.values() if child.failure), None)
         reason = f"{work.failure[0].name}: {work.failure[1]}" if work.failure else ""
-        if status is Status.FAILED and not work.is_loop and self.execution.again(work, reason):
+        if status is Status.FAILED and not work.is_loop and self.execution.programs.again(work, reason):
             return
         self._end(work, status, work.failure[1] if work.failure else "")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -85,13 +86,14 @@ def run(
     evaluated. 130: it was cancelled.
     """
     from orchestrator import runs
+    from orchestrator.cli import state
 
     given = _given(arg or [])
     wish = _wish(again, _names("--only", only), _names("--from", since), of)
     settings = options.read()
     chosen = runs.Options(cache=not no_cache, workers=workers, containers=containers, cold=cold, wish=wish)
     events = runs.start(file, given, settings, chosen)
-    raise typer.Exit(_watch(events, format, settings))
+    raise typer.Exit(_watch(events, format, settings, state.RunState(file=str(file))))
 
 
 def resume(run: options.Run = "last", workers: options.Workers = None, format: _View = None) -> None:
@@ -103,6 +105,7 @@ def resume(run: options.Run = "last", workers: options.Workers = None, format: _
     with history.needed(settings.state, run) as metadata:
         record = metadata.run(run)
         before = state.resumed(state.recorded(record, metadata.tasks(record.id)))
+        before = replace(before, file=record.source if _is_there(record.source) else "")
     raise typer.Exit(_watch(runs.resume(record.id, settings, workers=workers), format, settings, before))
 
 
@@ -136,6 +139,11 @@ def _names(option: str, listed: list[str] | None) -> tuple[str, ...]:
     return names
 
 
+def _is_there(source: str) -> bool:
+    """Whether what was run is found from here: `FILE`, or `FILE.py:NAME`."""
+    return Path(source).exists() or (".py:" in source and Path(source.rpartition(":")[0]).exists())
+
+
 def _given(pairs: list[str]) -> dict[str, str]:
     given: dict[str, str] = {}
     for pair in pairs:
@@ -148,8 +156,8 @@ def _given(pairs: list[str]) -> dict[str, str]:
     return given
 
 
-def _watch(events: Iterator[Event], format: View | None, settings: Settings, state: RunState | None = None) -> int:
+def _watch(events: Iterator[Event], format: View | None, settings: Settings, state: RunState) -> int:
     from orchestrator.cli import watch
 
     chosen = format or (View.LIVE if screen.is_terminal() else View.PLAIN)
-    return watch.watch(events, watch.VIEWS[chosen](), settings, state or watch.NEW)
+    return watch.watch(events, watch.VIEWS[chosen](), settings, state)

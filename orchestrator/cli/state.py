@@ -71,6 +71,8 @@ class RunState:
 
     run: str = ""
     pipeline: str = ""
+    file: str = ""
+    """What was run, as it was named; empty where it is not to be found from here."""
     status: Status = Status.PENDING
     reason: str = ""
     started: float | None = None

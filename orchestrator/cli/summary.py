@@ -31,7 +31,10 @@ def lines(state: RunState, *, unicode: bool = True) -> Iterator[Text]:
     yield from _headline(state, unicode=unicode)
     yield from findings(state)
     if state.status in (Status.FAILED, Status.CANCELLED):
-        yield from section("go on", [("orc resume " + shlex.quote(state.run), "what finished is not run again")])
+        ways = [(f"orc resume {shlex.quote(state.run)}", "as it was")]
+        if state.file:
+            ways.append((f"orc run {shlex.quote(state.file)} --resume", "after an edit"))
+        yield from section("go on: what finished is not run again", ways)
 
 
 def findings(state: RunState) -> Iterator[Text]:

@@ -6,6 +6,7 @@ import io
 import json
 import time
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -177,7 +178,8 @@ def test_the_end_of_a_rejected_run_says_both_numbers() -> None:
 def test_the_end_of_a_failed_run_says_why_where_and_what_to_type(tmp_path: Path) -> None:
     log = tmp_path / "log.txt"
     log.write_text("loading\n::progress 1/2 rows\n\x1b[31mred\x1b[0m\nerror: there is no column 'speces'\n")
-    assert drawn(*summary.lines(folded(happenings.failed(str(log)))), width=500) == [
+    failed = replace(folded(happenings.failed(str(log))), file="my work/churn.py")
+    assert drawn(*summary.lines(failed), width=500) == [
         "✗ churn: failed in 2.0 s  1 failed, 1 not started",
         "",
         "train failed: there is no column 'speces'",
@@ -186,8 +188,9 @@ def test_the_end_of_a_failed_run_says_why_where_and_what_to_type(tmp_path: Path)
         f"  log   {log}",
         "  read  orc logs churn-1 train",
         "",
-        "go on",
-        "  orc resume churn-1  what finished is not run again",
+        "go on: what finished is not run again",
+        "  orc resume churn-1                   as it was",
+        "  orc run 'my work/churn.py' --resume  after an edit",
     ]
 
 

@@ -114,13 +114,14 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_runs_as_kfp_would(case: Path, compiled: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("cold", [False, True], ids=["warm", "cold"])
+def test_runs_as_kfp_would(case: Path, cold: bool, compiled: Path, tmp_path: Path) -> None:
     refused_by_the_sdk = compiled / case.name / "refused.txt"
     assert not refused_by_the_sdk.exists(), refused_by_the_sdk.read_text()
     for number, expected in enumerate(documents(case), 1):
         environment = {"ORC_STATE": str(tmp_path / "state"), "ORC_WORKERS": "8", **expected.get("environment", {})}
         found = settings.read(environment, tmp_path)
-        options = runs.Options(cache=expected.get("cache", False), run=f"run-{number}")
+        options = runs.Options(cache=expected.get("cache", False), run=f"run-{number}", cold=cold)
         given = {name: as_text(value) for name, value in expected.get("arguments", {}).items()}
         file = compiled / case.name / "pipeline.ir.yaml"
         if "error" in expected:

@@ -16,6 +16,9 @@ from orchestrator.ir.platform import PlatformSpec
 from orchestrator.ir.spec import PipelineSpec
 from orchestrator.pipeline import compilation
 
+_CALLS = 8
+"""Callers that are named; a recursion without end has a thousand."""
+
 
 def split(file: Path) -> tuple[Path, str] | None:
     """`FILE.py` or `FILE.py:NAME` as the file and the name; None for any other file."""
@@ -53,7 +56,9 @@ def _problem(file: Path, kind: str, done: subprocess.CompletedProcess[str]) -> P
         last = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
         return Problem(Location(str(file)), f"the KFP SDK does not compile it: {last}")
     path, line, column = told["at"]
-    calls = ", ".join(f"{_shown(each[0], file)}:{each[1]}" for each in reversed(told["from"]))
+    frames = [f"{_shown(each[0], file)}:{each[1]}" for each in reversed(told["from"])]
+    more = [f"and {len(frames) - _CALLS} more"] if len(frames) > _CALLS else []
+    calls = ", ".join(frames[:_CALLS] + more)
     message = " ".join(told["message"].split())
     place = Location(_shown(path, file), line, max(column, 1))
     return Problem(place, message, f"called from {calls}" if calls else "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -106,6 +107,13 @@ def test_what_is_wrong_is_said_where_it_is(file: Path, text: str, expected: str,
     (file.parent / "broken.py").write_text("def f():\n    raise ValueError('far away')\n\nf()\n")
     file.write_text(text)
     assert problem(file) == (expected, hint)
+
+
+def test_of_a_recursion_without_end_a_few_callers_are_named(file: Path) -> None:
+    file.write_text("def f():\n    f()\n\nf()\n")
+    place, hint = problem(file)
+    assert place == "mine.py:2:1: RecursionError: maximum recursion depth exceeded"
+    assert re.fullmatch(r"called from (mine.py:2, ){8}and [0-9]+ more", hint)
 
 
 def test_a_mistake_inside_the_sdk_is_the_users_line(file: Path) -> None:

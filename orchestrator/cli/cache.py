@@ -67,7 +67,12 @@ def listing(format: options.Listing = options.Format.TEXT) -> None:
         screen.Column("size", right=True),
     ]
     rows = [
-        [each.path, each.run, wording.duration(now - each.created), wording.size(_size(each)) if _size(each) else ""]
+        [
+            each.name or each.path,
+            each.run,
+            wording.duration(now - each.created),
+            wording.size(_size(each)) if _size(each) else "",
+        ]
         for each in entries
     ]
     screen.table(columns, rows)
@@ -90,6 +95,7 @@ def clear(
         if task and task not in names:
             raise NotFoundError("cache entry of task", task, known=names)
         chosen = names[task] if task else [key for keys in names.values() for key in keys]
+        chosen = list(dict.fromkeys(chosen))
         if metadata and chosen:
             metadata.forget(*chosen)
     typer.echo(f"forgot {len(chosen)} {'entry' if len(chosen) == 1 else 'entries'}" + (f" of {task}" if task else ""))
@@ -98,10 +104,11 @@ def clear(
 
 
 def _names(metadata: Metadata) -> dict[str, list[str]]:
-    """The keys of the entries by the task's name in its path, without groups and iterations."""
+    """The keys of the entries by the task's name, with the number of its iteration and without."""
     names: dict[str, list[str]] = {}
     for entry in metadata.entries():
-        names.setdefault(entry.path.rpartition("/")[2], []).append(entry.key)
+        for name in {entry.path.rpartition("/")[2], *([entry.name] if entry.name else [])}:
+            names.setdefault(name, []).append(entry.key)
     return names
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ class Metadata:
 
     def __init__(self, file: Path) -> None:
         self._database = Database(file)
+        self._positions: dict[str, int] = {}
 
     def close(self) -> None:
         """Close the database."""
@@ -114,12 +115,12 @@ class Metadata:
         with self._database.writing() as db:
             db.execute(
                 "INSERT INTO tasks (run, path, position, name, status, inputs, log, attempt, started)"
-                " VALUES (?1,?2,(SELECT count(*) FROM tasks WHERE run=?1),?3,'RUNNING',?4,?5,?6,?7)"
+                " VALUES (?1,?2,?8,?3,'RUNNING',?4,?5,?6,?7)"
                 " ON CONFLICT (run, path) DO UPDATE SET status='RUNNING', reason='', inputs=excluded.inputs,"
                 " log=excluded.log, attempt=excluded.attempt, finished=NULL,"
                 " started=CASE WHEN excluded.attempt > 1 THEN coalesce(tasks.started, excluded.started)"
                 " ELSE excluded.started END",
-                (run, path, name, _dump(inputs), log, attempt, at),
+                (run, path, name, _dump(inputs), log, attempt, at, self._position(db, run)),
             )
             if attempt > 1:
                 db.execute(
@@ -143,8 +144,7 @@ class Metadata:
             db.execute(
                 "INSERT INTO tasks (run, path, position, name, component, status, reason, attempt, started, finished,"
                 " inputs, outputs, cache_key, cached_from, log, warnings, key_parts, missed)"
-                " VALUES (?1,?2,(SELECT count(*) FROM tasks WHERE run=?1),?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15"
-                ",?16,?17)"
+                " VALUES (?1,?2,?18,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17)"
                 " ON CONFLICT (run, path) DO UPDATE SET component=excluded.component, status=excluded.status,"
                 " reason=excluded.reason, started=coalesce(tasks.started, excluded.started),"
                 " finished=excluded.finished, inputs=excluded.inputs, outputs=excluded.outputs,"
@@ -154,7 +154,7 @@ class Metadata:
                     record.run, record.path, record.name, record.component, record.status, record.reason,
                     record.attempt, record.started, record.finished, _dump(record.inputs), _dump(record.outputs),
                     record.cache_key, record.cached_from, record.log, _json(record.warnings),
-                    _json(dict(record.key_parts)), record.missed,
+                    _json(dict(record.key_parts)), record.missed, self._position(db, record.run),
                 ),
             )  # fmt: skip
             if remember and record.cache_key:
@@ -162,6 +162,14 @@ class Metadata:
                     "INSERT OR REPLACE INTO cache (key, run, path, outputs, created) VALUES (?,?,?,?,?)",
                     (record.cache_key, record.run, record.path, _dump(record.outputs), record.finished),
                 )
+
+    def _position(self, db: sqlite3.Connection, run: str) -> int:
+        """The place of the next task of a run. Counted here, since it has one writer: SQLite would count them all."""
+        if run not in self._positions:
+            (last,) = db.execute("SELECT coalesce(max(position), -1) FROM tasks WHERE run=?", (run,)).fetchone()
+            self._positions[run] = last
+        self._positions[run] += 1
+        return self._positions[run]
 
     def tasks(self, run: str) -> list[TaskRecord]:
         """The tasks of a run in order of the graph."""
@@ -213,8 +221,11 @@ class Metadata:
     def entries(self) -> list[CacheEntry]:
         """Everything that may be used again, the latest first."""
         with self._database.reading() as db:
-            rows = db.execute("SELECT * FROM cache ORDER BY created DESC, key").fetchall()
-        return [_entry(row) for row in rows]
+            rows = db.execute(
+                "SELECT cache.*, tasks.name FROM cache LEFT JOIN tasks USING (run, path)"
+                " ORDER BY cache.created DESC, cache.key"
+            ).fetchall()
+        return [replace(_entry(row), name=row["name"] or "") for row in rows]
 
     def forget(self, *keys: str) -> None:
         """Drop cache entries."""

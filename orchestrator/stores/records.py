@@ -78,3 +78,5 @@ class CacheEntry:
     outputs: Values
     created: float
     key: str = ""
+    name: str = ""
+    """The task's name in its run, where it was asked for."""

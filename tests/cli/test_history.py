@@ -193,8 +193,9 @@ def test_everything_fits_80_columns(shell: Path, orc: Orc) -> None:
     )
     orc("run", "shells.yaml")
     orc("run", "shells.yaml", "--no-cache")
+    first = ids(orc)[0]
     for arguments in (
-        ["show"], ["show", "last", "another"], ["diff", ids(orc)[0]], ["diff", ids(orc)[0], "--all"], ["artifacts"],
+        ["show"], ["show", "last", "another"], ["diff", first], ["diff", first, "--all"], ["artifacts"],
         ["timeline"], ["cache", "list"], ["cache", "explain", "another"], ["gc", "--keep-runs", "1", "--dry-run"],
     ):  # fmt: skip
         terminal = Terminal(*arguments, cwd=shell)

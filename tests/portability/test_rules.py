@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
-import yaml
 
 from orchestrator import ir, portability
 from orchestrator.pipeline import load
@@ -39,7 +39,7 @@ def test_a_case_is_told_as_it_was_agreed(file: Path, golden: Golden) -> None:
 def _made(tasks: int = 1, **more: object) -> list[Remark]:
     """The remarks on a pipeline of equal tasks, for the newest cluster."""
     dag = {f"task-{number}": {"componentRef": {"name": "comp-say"}} for number in range(tasks)}
-    text = yaml.safe_dump(
+    text = json.dumps(
         {
             **HEAD,
             "components": {"comp-say": {"executorLabel": "exec-say"}},

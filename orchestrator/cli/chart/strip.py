@@ -62,7 +62,7 @@ def ticks(timeline: Timeline, count: int) -> list[tuple[float, str]]:
     if seconds <= 0 or timeline.scale.cuts:
         return [(0.0, "0 s"), (1.0, wording.duration(seconds))] if seconds > 0 else [(0.0, "0 s")]
     steps = [base * 10.0**power for power in range(-3, 1) for base in (1, 2, 5)]
-    steps += [15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 28800, 86400]
+    steps += [10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 28800, 86400]
     step = next((each for each in steps if seconds / each <= count), seconds / count)
     places = [index * step for index in range(math.floor(seconds / step) + 1)]
     return [(timeline.scale.share(timeline.started + each), _tick(each, step)) for each in places]

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from orchestrator.portability import asked, shapes, words
+from orchestrator.portability import asked, loops, shapes, words
 from orchestrator.portability.subject import Found, Subject
 from orchestrator.portability.target import Target, Version
 
@@ -61,6 +61,14 @@ _AS_INPUT = "give it to the component as an input, as a value of its own"
 RULES: tuple[Rule, ...] = (
     Rule("artifact-iterator", _FAILS, shapes.artifact_iterator, "a loop over a list of artifacts is refused",
          "loop over a parameter, and pick the artifact inside the task"),
+    Rule("lost-item", _FAILS, loops.lost_items,
+         "the KFP SDK does not hand {} on to where it is used, and the task fails",
+         "give it to a task as the whole of an argument, or make what is inside the loop a pipeline of its own"),
+    Rule("item-name", _DIFFERS, loops.item_name,
+         "the text {!r} is given: in the KFP DSL `item.name` is what the loop's variable is called, and no field",
+         "call the field otherwise", _BOTH),
+    Rule("large-number", _DIFFERS, loops.large_numbers, "{} loses its last digits: numbers are exact up to 2^53",
+         "give it as text"),
     Rule("importer-condition", _FAILS, shapes.importer_condition, "an importer with a condition is refused",
          "put the condition on a group around it"),
     Rule("root-artifact", _FAILS, shapes.root_artifacts, "the pipeline takes the artifact {!r}, and is refused",

@@ -11,7 +11,6 @@ from orchestrator.pipeline.picture.boxes import Box
 
 Needs = dict[tuple[str, str], bool]
 _INPUT = re.compile(r"inputs\.(?:parameter_values|parameters|artifacts)\[(['\"])(.+?)\1\]")
-_ITEM = re.compile(r".*(?:-loop-item|loop-item-param-\d+)(?:-subvar-(.+))?")
 _LITERAL = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"")
 _READING = (
     *[(re.compile(r"\b(?:int|double)\(([^()]*)\)"), r"\1")] * 2,  # One in the other, at most.
@@ -140,9 +139,7 @@ def _said(dag: Dag, task: Task, name: str) -> str:
 
 
 def _plain(name: str) -> str:
-    if item := _ITEM.fullmatch(name):
-        return f"item.{item[1]}" if item[1] else "item"
-    return name.removeprefix(_CHANNEL).removesuffix("-Output")
+    return groups.item(name) or name.removeprefix(_CHANNEL).removesuffix("-Output")
 
 
 def _made(source: TaskInputParameter | TaskInputArtifact | None) -> tuple[str, str]:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import Any
 
+from orchestrator.ir import groups
 from orchestrator.ir.spec import PipelineSpec
-
-_PLACEHOLDER = re.compile(r"\{\{\$.*?\}\}")
-_VARIABLE = re.compile(r"(?<![\w-])(?:[\w-]+-loop-item|loop-item-param-\d+)(?![\w-])")
 
 
 def phrases(pipeline: PipelineSpec) -> list[str]:
@@ -22,7 +19,7 @@ def phrases(pipeline: PipelineSpec) -> list[str]:
         for key, task in (component.dag.tasks if component.dag else {}).items()
         for name, source in task.inputs.parameters.items()
         for text in _texts(source.runtime_value.constant if source.runtime_value else None)
-        for variable in _VARIABLE.findall(_PLACEHOLDER.sub("", text))
+        for variable in groups.variables(text)
     ]
 
 

@@ -20,6 +20,7 @@ from pathlib import Path
 from orchestrator import digest
 from orchestrator.history import retention
 from orchestrator.history.retention import Rules
+from orchestrator.runners.local import scratch
 from orchestrator.stores import clearing
 from orchestrator.stores.clearing import Cleared, Row
 from orchestrator.stores.metadata import Metadata
@@ -74,7 +75,7 @@ def collect(
     limit = min(going, default=float("inf")) - _SLACK
     free = {unit: at for unit, at in touched.items() if unit not in needed and at / 1e9 < limit}
     working = list(_working(known, cleared, alive, now))
-    left = list(_leftovers(store, limit))
+    left = [*_leftovers(store, limit), *_temporary(state, min(limit, now - _SLACK))]
     size = sum(_size(path) for path in [*(store / unit for unit in free), *working, *left])
     if not trial:
         _mend(store, needed)
@@ -117,6 +118,14 @@ def _leftovers(store: Path, limit: float) -> Iterator[Path]:
     for path in [*(each for pattern in _LEFT for each in store.glob(pattern)), *store.glob("??/*/copy-*")]:
         with contextlib.suppress(FileNotFoundError):
             if path.is_dir() and path.stat().st_mtime < limit:
+                yield path
+
+
+def _temporary(state: Path, limit: float) -> Iterator[Path]:
+    """What the tasks of a killed runner left of temporary files."""
+    for path in scratch.left(state):
+        with contextlib.suppress(FileNotFoundError):
+            if path.stat().st_mtime < limit:
                 yield path
 
 

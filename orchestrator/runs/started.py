@@ -17,7 +17,7 @@ from orchestrator import ir, recording
 from orchestrator.errors import BackendError, Location, PipelineError, Problem, RunError
 from orchestrator.runners import arguments, local
 from orchestrator.runners.events import Event, Status
-from orchestrator.runners.local import traces
+from orchestrator.runners.local import scratch, traces
 from orchestrator.runners.local.containers import engine
 from orchestrator.runs import again
 from orchestrator.runs.again import Wish
@@ -112,6 +112,7 @@ def resume(run: str, settings: Settings, *, workers: int | None = None) -> Itera
         if not metadata.restart_run(record, pid=pid, pid_started=traces.identity(pid)):
             raise RunError(f"somebody else has just resumed the run {record.id}", run=record.id)
         _sweep(record, settings)
+        scratch.clear(settings.state, record.id, (task.path for task in metadata.tasks(record.id)))
         stack.pop_all()
         return recording.recorded(metadata, request, source=record.source, resumed=True)
 
@@ -126,6 +127,7 @@ def cancel(run: str, settings: Settings) -> str:
         if record.status != Status.RUNNING:
             return f"{record.id} has already ended: {record.status.lower()}"
         _sweep(record, settings)
+        scratch.clear(settings.state, record.id, (task.path for task in metadata.tasks(record.id)))
         reason = "cancelled after its runner died"
         metadata.finish_run(record.id, status=Status.CANCELLED, reason=reason, outputs=NOTHING, at=time.time())
         return f"{record.id} was no longer running; it is now recorded as cancelled"

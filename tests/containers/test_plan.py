@@ -30,9 +30,9 @@ LAUNCH = Launch(
     image="python:3.11",
     words=("python3", "train.py", "--text", "a b"),
     declared={},
-    environment={**SHARED, "TMPDIR": str(WORK / "tmp")},
+    environment={**SHARED, "TMPDIR": str(STATE / "tmp" / "0-1")},
     folder=WORK,
-    places=Places(RUN / "train" / "out", WORK),
+    places=Places(RUN / "train" / "out", WORK, STATE / "tmp" / "0-1"),
     log=RUN / "train" / "log.txt",
     command=("python3",),
 )

@@ -13,8 +13,8 @@ FUNCTION = (
     "-ec",
     (
         'program_path=$(mktemp -d)\n\nprintf "%s" "$0" > "$program_path/ephemeral_component.py"\n'
-        '_KFP_RUNTIME=true python3 -m kfp.dsl.executor_main --component_module_path "$program_path/ephemeral_component.py"'
-        ' "$@"\n'
+        "_KFP_RUNTIME=true python3 -m kfp.dsl.executor_main"
+        ' --component_module_path "$program_path/ephemeral_component.py" "$@"\n'
     ),
     "import pandas",
     "--executor_input",

@@ -130,7 +130,7 @@ def test_a_task_is_alone_in_a_folder_and_told_who_it_is(project):
     mlflow = project.settings.tracking_uri
     for task in "ab":
         assert ran.value(task) == [
-            ["scrap", "tmp"], "r", task, "demo", state, "true", mlflow, "true", "false"
+            ["scrap"], "r", task, "demo", state, "true", mlflow, "true", "false"
         ]  # fmt: skip
     assert mlflow.startswith("sqlite:///")
 

@@ -206,7 +206,7 @@ def test_a_mount_no_word_speaks_of_is_warned_of_once(project):
 )
 def test_what_is_a_mount_path_in_a_text(text, expected):
     launch = Launch(
-        "x", (text,), {"A": text, "KEY": text}, {"A": text, "KEY": text}, Path(), Places(Path(), Path()), Path()
+        "x", (text,), {"A": text, "KEY": text}, {"A": text, "KEY": text}, Path(), Places(Path(), Path(), Path()), Path()
     )
     mounts = [Mount(Path("/here"), "/data"), Mount(Path("/there"), "/data/models")]
     seen = volumes.in_words(launch, mounts, [Path("/data/home/state")], ["KEY"])

@@ -122,14 +122,14 @@ def test_processes_a_forked_task_starts_in_all_ways(project):
         "def pooled(way):\n"
         "    with m.get_context(way).Pool(2) as pool: return pool.map(abs, [-2, 4])\n"
         "if __name__ == '__main__':\n"
-        "    found = [pooled(way) for way in ('fork', 'spawn')]\n"
+        "    found = [pooled(way) for way in ('fork', 'spawn', 'forkserver')]\n"
         "    found.append(subprocess.check_output([sys.executable, '-c', 'print(3)'], text=True))\n"
         "    open(sys.argv[1], 'w').write(repr(found))\n"
     )
     cold, warm = both(project, text)
     assert warm == cold
     assert cold[0] is Status.SUCCEEDED, cold
-    assert cold[2] == "[[2, 4], [2, 4], '3\\n']"
+    assert cold[2] == "[[2, 4], [2, 4], [2, 4], '3\\n']"
 
 
 def test_random_numbers_of_two_forks_differ(project):

@@ -16,7 +16,7 @@ from orchestrator.digest import of_text
 from orchestrator.errors import RunError
 from orchestrator.ir.platform import KubernetesExecutor, OrchestratorExecutor, PlatformSpec
 from orchestrator.ir.spec import Component, Container, Executor, PipelineSpec
-from orchestrator.runners.local import placeholders, task_config, traces
+from orchestrator.runners.local import placeholders, scratch, task_config, traces
 from orchestrator.runners.local.containers import limits
 from orchestrator.runners.local.containers.limits import Limits
 from orchestrator.runners.local.places import Places
@@ -79,6 +79,8 @@ class Spot:
 
     root: Path
     attempt: int
+    scratch: Path
+    """Its folder for temporary files."""
 
     @property
     def suffix(self) -> str:
@@ -98,7 +100,7 @@ class Spot:
     @property
     def places(self) -> Places:
         """Where the attempt writes its outputs."""
-        return Places(self.root / f"out{self.suffix}", self.work)
+        return Places(self.root / f"out{self.suffix}", self.work, self.scratch)
 
     def make(self, component: Component) -> None:
         """Make the folders, empty: what a killed attempt of the same number left is not an output."""
@@ -106,7 +108,8 @@ class Spot:
             if folder.exists():
                 shutil.rmtree(folder)
         self.log.unlink(missing_ok=True)
-        (self.work / "tmp").mkdir(parents=True)
+        self.work.mkdir(parents=True)
+        scratch.make(self.scratch)
         for kind, names in (
             ("parameters", component.output_definitions.parameters),
             ("artifacts", component.output_definitions.artifacts),
@@ -126,7 +129,7 @@ def spot(state: Path, run: str, path: str, attempt: int) -> Spot:
     if "." in path or len(name.encode()) > 120:
         # A point may be part of a key, in somebody else's IR: `a.b` is not the task `b` of the group `a`.
         name = f"{name[:60].replace('..', '.')}.{of_text(path)[:12]}"
-    return Spot(state / "runs" / run / name, attempt)
+    return Spot(state / "runs" / run / name, attempt, scratch.folder(state, run, path, attempt))
 
 
 def executor_of(pipeline: PipelineSpec, component: Component) -> Executor:
@@ -161,7 +164,7 @@ def prepare(
     own = {each.name: placeholders.text(each.value, context) for each in container.env}
     path = names["pipeline_task_uuid"]
     mark = traces.mark(Path(env[traces.STATE]), env[traces.RUN], path)
-    environment = {**env, "TMPDIR": str(at.work / "tmp")}
+    environment = {**env, "TMPDIR": str(at.scratch)}
     # Only what the component declares is KFP's to expand; `$(...)` in a variable of the user is the user's.
     for name, value in own.items():
         environment[name] = _expanded(value, environment)

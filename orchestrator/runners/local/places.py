@@ -13,6 +13,8 @@ class Places:
     folder: Path
     work: Path
     """Its working directory."""
+    scratch: Path
+    """Its folder for temporary files, which goes when it ends."""
 
     @property
     def executor_output(self) -> Path:

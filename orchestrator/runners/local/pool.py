@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 
 from orchestrator.runners.events import Event, Status, TaskProgress
+from orchestrator.runners.local import scratch
 from orchestrator.runners.local.running import Running
 from orchestrator.runners.local.work import Work
 
@@ -97,4 +98,5 @@ class Pool:
             running.handle.kill()
             running.handle.wait()
             running.handle.clear()
+            scratch.remove(running.spot.scratch)
         self._running.clear()

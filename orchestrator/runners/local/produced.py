@@ -88,7 +88,7 @@ def _artifact(
         if said.path or local_path(said.uri).is_absolute():
             raise RunError(f"its output {name!r} should be at {said.path or said.uri}, where nothing is")
         return _reference(name, kind, said.uri, metadata)
-    if _is_in(path, places.folder) or _is_in(path, places.work):
+    if any(_is_in(path, each) for each in (places.folder, places.work, places.scratch)):
         return store.keep(path, name=name, type=kind, metadata=metadata, file=path.name)
     if said.path or _is_in(path, places.folder.parent.parent):
         # What lies outside may be somebody else's, and what lies in the run's folder goes with the run.

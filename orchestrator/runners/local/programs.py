@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 from orchestrator.errors import OrchestratorError, RunError
 from orchestrator.ir.spec import Executor
 from orchestrator.runners.events import Event, Status, TaskRetried, TaskStarted
-from orchestrator.runners.local import lacking, launch, outputs
+from orchestrator.runners.local import lacking, launch, outputs, scratch
 from orchestrator.runners.local.launch import Spot
 from orchestrator.runners.local.pods import Pods
 from orchestrator.runners.local.pool import Pool
@@ -123,6 +123,7 @@ class Programs:
             handle = self.starter.start(self.workspace.mounted(self.pods.fitted(prepared, pod)))
         except (RunError, OSError, ValueError) as error:  # ValueError: an argument holds a zero byte.
             self.pods.forget(at)
+            scratch.remove(at.scratch)
             self.finish(work, Status.FAILED, launch.refusal(error))
             return
         now = self.clock()
@@ -141,6 +142,7 @@ class Programs:
         """Take in the programs that ended; stop those whose time is over."""
         for running, code in self.pool.ended():
             self._ended(running, code)
+            scratch.remove(running.spot.scratch)
 
     def _ended(self, running: Running, code: int) -> None:
         work, at = running.work, running.spot

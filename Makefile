@@ -22,8 +22,9 @@ help:
 demo: $(VENV)/.demo
 	$(BIN)/orc run pipelines/penguins/pipeline.yaml
 
+# A file is one worker's from beginning to end: what its tests share is made once.
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 # Starts a daemon of its own where none answers, and makes the image (as root, with debootstrap, once).
 containers: $(VENV)/.dev

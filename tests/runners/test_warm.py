@@ -83,6 +83,7 @@ def test_a_forked_task_finds_the_world_of_one_from_scratch(project, kind):
     for each in (before, after):
         for name in ("ORC_RUN", "ORC_PROCESS"):
             assert each["env"].pop(name)
+        assert each["env"].pop("TMPDIR") == each.pop("tempdir")
     assert after == before
     assert warm[3] == cold[3] == "done\n"
 
@@ -228,6 +229,8 @@ def test_programs_share_what_they_have_in_common():
     a, b, c, d = (("a", ""), ("b", ""), ("c", ""), ("d", ""))
     found = imports.groups({"one": [a, b, c], "two": [c, d, a], "three": [a]})
     assert found == {"one": ((a,), (c,), (b,)), "two": ((a,), (c,), (d,)), "three": ((a,),)}
+    found = imports.groups({"one": [("json", ""), a], "two": [a, ("json", "")]})
+    assert found == {"one": ((a,), (("json", ""),)), "two": ((a,), (("json", ""),))}
 
 
 def test_a_server_survives_what_its_tasks_do_to_each_other(project):

@@ -7,6 +7,7 @@ set of programs that use them, those that most use first.
 from __future__ import annotations
 
 import ast
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
@@ -59,15 +60,34 @@ def of_file(file: Path) -> list[Import]:
 
 
 def groups(programs: Mapping[str, Sequence[Import]]) -> dict[str, tuple[Group, ...]]:
-    """What each program's server loads, group by group; programs that share groups share the servers of these."""
-    users: dict[Import, list[str]] = {}
+    """What each program's server loads, group by group; programs that share groups share the servers of these.
+
+    A group of its own costs two forks. So a package that several programs use gets one, for what all of them import of
+    it, together with the packages that the same programs use; all the rest, and the standard library, comes last.
+    """
+    users: dict[str, tuple[str, ...]] = {}
     for name, imports in programs.items():
-        for each in imports:
-            users.setdefault(each, []).append(name)
+        for package in dict.fromkeys(map(_package, imports)):
+            users[package] = (*users.get(package, ()), name)
+    shared = [each for each, names in users.items() if len(names) > 1 and each not in sys.stdlib_module_names]
     # Groups used by most come first; by their users' names, so that the order is the same for all of them.
-    order = sorted(users, key=lambda each: (-len(users[each]), users[each]))
-    grouped = [(set(names), tuple(each)) for names, each in groupby(order, key=lambda each: users[each])]
-    return {name: tuple(group for names, group in grouped if name in names) for name in programs}
+    order = sorted(shared, key=lambda each: (-len(users[each]), users[each]))
+    grouped = []
+    for names, packages in groupby(order, key=lambda each: users[each]):
+        common = set.intersection(*(set(programs[name]) for name in names))
+        wanted = set(packages)
+        grouped.append((set(names), tuple(e for e in programs[names[0]] if e in common and _package(e) in wanted)))
+    return {name: _for(name, imports, grouped) for name, imports in programs.items()}
+
+
+def _package(each: Import) -> str:
+    return each[0].partition(".")[0]
+
+
+def _for(name: str, imports: Sequence[Import], grouped: Sequence[tuple[set[str], Group]]) -> tuple[Group, ...]:
+    taken = [group for names, group in grouped if name in names and group]
+    rest = tuple(each for each in imports if not any(each in group for group in taken))
+    return (*taken, rest) if rest else tuple(taken)
 
 
 def _of(body: Sequence[ast.stmt], package: str) -> Iterator[Import]:

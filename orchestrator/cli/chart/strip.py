@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Sequence
 
 from orchestrator.cli import wording
@@ -39,7 +40,7 @@ def text(timeline: Timeline, *, width: int = 80, unicode: bool = True) -> str:
     lines += [before + line for line in _axis(timeline, room)]
     if hidden:
         lines.append(f"and {wording.count(len(hidden), 'shorter task')}")
-    lines += ["", *_legend(timeline, shown, unicode=unicode)]
+    lines += ["", *_legend(timeline, shown, width, unicode=unicode)]
     return "\n".join(line.rstrip() for line in lines) + "\n"
 
 
@@ -132,11 +133,12 @@ def _axis(timeline: Timeline, room: int) -> list[str]:
     return ["".join(line), "".join(words).rstrip()]
 
 
-def _legend(timeline: Timeline, shown: Sequence[Bar], *, unicode: bool) -> list[str]:
+def _legend(timeline: Timeline, shown: Sequence[Bar], width: int, *, unicode: bool) -> list[str]:
     met = dict.fromkeys(Status(span.status) for bar in shown for span in bar.spans)
     told = [f"{_letter(Span(0, 0, status), unicode=unicode)} {wording.look(status).words}" for status in met]
     if timeline.scale.cuts:
         told.append(f"{'┊' if unicode else ':'} nothing ran for long")
     lines = ["  ".join(told)] if told else []
     chain = path(timeline)
-    return [*lines, f"* the run waited for: {chain}"] if chain else lines
+    waited = f"* the run waited for: {chain}" if chain else ""
+    return [*lines, *textwrap.wrap(waited, width, subsequent_indent="  ", break_on_hyphens=False)]

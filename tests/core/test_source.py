@@ -168,6 +168,6 @@ def test_what_is_written_as_json_is_read_as_it_was(data):
     import json
 
     assume_plain = json.dumps(data, ensure_ascii=True)
-    if "<<" in data or "\\ud" in assume_plain or "\\u0000" in assume_plain:
-        return  # A merge key; half a character; what YAML does not take.
+    if "<<" in data or "\\ud" in assume_plain or "\\u0000" in assume_plain or "Infinity" in assume_plain:
+        return  # A merge key; half a character; what YAML does not take; what JSON does not.
     assert source.parse(assume_plain, "f").data == data

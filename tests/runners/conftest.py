@@ -24,6 +24,9 @@ PRELUDE = (
 )
 
 
+NO_WISH = runs.Wish()
+
+
 @dataclass
 class Ran:
     """What came of a run."""
@@ -113,10 +116,17 @@ class Project:
         return path
 
     def run(
-        self, file: str = "pipeline.yaml", *, cache: bool = True, run: str = "", cold: bool = False, **given: Any
+        self,
+        file: str = "pipeline.yaml",
+        *,
+        cache: bool = True,
+        run: str = "",
+        cold: bool = False,
+        wish: runs.Wish = NO_WISH,
+        **given: Any,
     ) -> Ran:
         arguments = {name: value if isinstance(value, str) else json.dumps(value) for name, value in given.items()}
-        options = runs.Options(cache=cache, run=run, cold=cold)
+        options = runs.Options(cache=cache, run=run, cold=cold, wish=wish)
         return Ran(list(runs.start(self.folder / file, arguments, self.settings, options)))
 
     def resume(self, run: str = "last") -> Ran:

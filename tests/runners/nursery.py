@@ -43,7 +43,7 @@ class Nursery:
         self.popen = popen
 
     def trial(self, file: Path, state: Path, **asked: Any) -> Trial:
-        """Start a run, or with `resume` go on with it, and kill its runner after `kill` seconds, if there are any."""
+        """Start a run, or with `resume` go on with it; kill its runner after `kill` seconds, or `at` an event."""
         assert self.popen.stdin
         assert self.popen.stdout
         print(json.dumps({"file": str(file), "state": str(state), **asked}), file=self.popen.stdin, flush=True)
@@ -105,9 +105,11 @@ def live(asked: dict[str, Any], said: int) -> None:
         else:
             options = runs.Options(run="r", cache=asked.get("cache", False), cold=asked.get("cold", False))
             events = runs.start(Path(asked["file"]), asked.get("arguments", {}), found, options)
-        for event in events:
+        for number, event in enumerate(events):
             path = event.task.path if isinstance(event, TaskFinished) else ""
             print(type(event).__name__, getattr(event, "status", ""), path, flush=True)
+            if number == asked.get("at"):
+                os.kill(os.getpid(), signal.SIGKILL)
         code = 0
     except BaseException:  # noqa: BLE001  Nothing may come back to the nursery.
         traceback.print_exc()

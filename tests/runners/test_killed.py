@@ -35,6 +35,8 @@ from tests.runners.nursery import Nursery, Trial, nursery
 SEED = int(os.environ.get("ORC_TEST_SEED", "20261121"))
 KILLS = int(os.environ.get("ORC_TEST_KILLS", "200"))
 PARTS = 4
+AT_EVENT = 0.25
+"""How many are killed the instant they have told of an event, where what was told and what is recorded may differ."""
 AGAIN = 0.4
 """How likely it is that a runner that goes on is killed, too."""
 CASES = [case for case in corpus.CASES if "error" not in corpus.documents(case)[0]]
@@ -42,6 +44,15 @@ LARGE = corpus.CORPUS / "artifact-large"
 """What it writes takes so long that it is killed while it writes: every fifth run is one of it."""
 
 compiled = corpus.compiled
+
+
+@dataclass(frozen=True)
+class Calm:
+    """What a run came to that nobody touched."""
+
+    outcome: list[str]
+    seconds: float
+    events: int
 
 
 @dataclass(frozen=True)
@@ -59,7 +70,7 @@ class Run:
         """The file every program adds a line to as it begins."""
         return self.state.parent / "trace"
 
-    def go(self, *, resume: bool = False, kill: float | None = None) -> Trial:
+    def go(self, *, resume: bool = False, **moment: float) -> Trial:
         expected = corpus.documents(self.case)[0]
         given = {name: corpus.as_text(value) for name, value in expected.get("arguments", {}).items()}
         variables = {"environment": expected.get("environment", {}), "cache": expected.get("cache", False)}
@@ -67,7 +78,7 @@ class Run:
         if not file.exists():
             documents = yaml.safe_load_all(file.with_name("pipeline.ir.yaml").read_text())
             file.write_text(yaml.safe_dump_all([traced(each) for each in documents], sort_keys=False))
-        told = {"arguments": given, "cold": self.cold, "resume": resume, "kill": kill}
+        told = {"arguments": given, "cold": self.cold, "resume": resume, **moment}
         return self.nursery.trial(file, self.state, **variables, **told)
 
     def status(self) -> str:
@@ -142,7 +153,7 @@ def values(given: Any) -> Any:
 def test_a_killed_run_ends_as_the_undisturbed_one(part: int, compiled: Path, tmp_path: Path) -> None:
     cases = CASES[part::PARTS]
     generator = random.Random(f"{SEED} {part}")
-    calm: dict[tuple[Path, bool], tuple[list[str], float]] = {}
+    calm: dict[tuple[Path, bool], Calm] = {}
     kills = 0
     with nursery() as nurse:
         for number in itertools.count():
@@ -153,9 +164,8 @@ def test_a_killed_run_ends_as_the_undisturbed_one(part: int, compiled: Path, tmp
             if (case, cold) not in calm:
                 calm[case, cold] = undisturbed(Run(nurse, case, compiled, folder / "calm" / "state", cold))
             run = Run(nurse, case, compiled, folder / "state", cold)
-            outcome, seconds = calm[case, cold]
             try:
-                kills += disturbed(run, generator, outcome, seconds)
+                kills += disturbed(run, generator, calm[case, cold])
             except AssertionError as error:
                 raise AssertionError(f"{case.name}, {cold=}, ORC_TEST_SEED={SEED}: {error}") from error
             shutil.rmtree(folder)
@@ -163,28 +173,32 @@ def test_a_killed_run_ends_as_the_undisturbed_one(part: int, compiled: Path, tmp
                 return
 
 
-def undisturbed(run: Run) -> tuple[list[str], float]:
+def undisturbed(run: Run) -> Calm:
     run.state.parent.mkdir(parents=True)
     trial = run.go()
     assert trial.code == 0, trial.said
     check_left(run)
-    return run.outcome(), trial.seconds
+    return Calm(run.outcome(), trial.seconds, len(trial.said.splitlines()))
 
 
-def disturbed(run: Run, generator: random.Random, outcome: list[str], seconds: float) -> int:
+def disturbed(run: Run, generator: random.Random, calm: Calm) -> int:
     """Kill a run at random moments until chance lets it end; how often it was killed."""
     begun: dict[str, int] = {}
     kills, status = 0, ""
     while not status or not Status(status).final:
-        disturb = not kills or generator.random() < AGAIN
-        trial = run.go(resume=bool(status), kill=generator.uniform(0, seconds) if disturb else None)
+        moment: dict[str, float] = {}
+        if not kills or generator.random() < AGAIN:
+            timed = generator.random() >= AT_EVENT
+            moment = {"kill": generator.uniform(0, calm.seconds)} if timed else {"at": generator.randrange(calm.events)}
+        trial = run.go(resume=bool(status), **moment)
         assert trial.killed or not trial.code, trial.said
         kills += trial.killed
         status, finished, now = run.status(), run.finished(), run.begun()
         seen = set(re.findall(r"TaskFinished (?:SUCCEEDED|SKIPPED) (.*)", trial.said))
         assert seen <= finished, "what was told was not recorded"
+        check_whole(run)
         begun |= {path: now[path] for path in finished - set(begun)}
-    assert not (different := "\n".join(difflib.unified_diff(outcome, run.outcome(), lineterm="", n=1))), different
+    assert not (different := "\n".join(difflib.unified_diff(calm.outcome, run.outcome(), lineterm="", n=1))), different
     now = run.begun()
     assert {path: now[path] for path in begun} == begun, "a task that had finished ran again"
     check_left(run)
@@ -197,12 +211,17 @@ def check_left(run: Run) -> None:
     while (left := run.left_behind()) and time.monotonic() < until:
         time.sleep(0.005)
     assert not left
+    check_whole(run)
     store = ArtifactStore(run.state / "artifacts")
-    for file in store.root.glob("??/*/*"):
-        assert digest.of(file).startswith(file.parent.name), f"{file} is half-written"
     with closing(Metadata(run.state / "state.db")) as metadata:
         for task in metadata.tasks("r"):
             for artifact in (each for row in task.outputs.artifacts.values() for each in row):
                 assert store.intact(artifact), artifact
     with closing(sqlite3.connect(run.state / "state.db")) as database:
         assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+def check_whole(run: Run) -> None:
+    """What is in the store has the digest it is called by."""
+    for file in (run.state / "artifacts").glob("??/*/*"):
+        assert digest.of(file).startswith(file.parent.name), f"{file} is half-written"

@@ -177,6 +177,18 @@ def test_a_task_whose_imports_hang_is_stopped_in_time(project):
     assert project.left_behind() == []
 
 
+def test_what_the_next_task_imports_is_loaded_while_one_works(project):
+    (project.folder / "early.py").write_text(f"open({str(project.folder / 'loaded')!r}, 'w').close()\n")
+    text = "import os, sys, time\nuntil = time.monotonic() + 20\n"
+    text += (
+        f"while not os.path.exists({str(project.folder / 'loaded')!r}) and time.monotonic() < until: time.sleep(0.01)\n"
+    )
+    component(project, "one", text + "open(sys.argv[1], 'w').write(str(time.monotonic() < until))\n")
+    component(project, "two", "import early, sys\nopen(sys.argv[1], 'w').write('x')\n")
+    project.pipeline("tasks: {a: {component: one}, b: {component: two, after: [a]}}")
+    assert project.run().value("a") == "True"
+
+
 def test_a_task_leaves_nothing_running_however_it_started_it(project):
     text = (
         "import os, sys, time, subprocess\n"

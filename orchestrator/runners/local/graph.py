@@ -126,6 +126,7 @@ def check(pipeline: PipelineSpec) -> None:
             return
         order(component.dag)
         _check_outputs(name, component.dag)
+        _check_inputs(pipeline, component.dag)
         for task in component.dag.tasks.values():
             used = task.component_ref.name
             if used in (*around, name):
@@ -134,7 +135,28 @@ def check(pipeline: PipelineSpec) -> None:
                 visit(used, component_of(pipeline, task), (*around, name))
                 sound.add(used)
 
+    if not pipeline.root.dag or not pipeline.root.dag.tasks:
+        raise BackendError("IR", "the pipeline has no tasks")
     visit("", pipeline.root, ())
+
+
+def _check_inputs(pipeline: PipelineSpec, dag: Dag) -> None:
+    for name, task in dag.tasks.items():
+        taken = [
+            (each.producer_task, each.output_parameter_key)
+            for parameter in task.inputs.parameters.values()
+            if (each := parameter.task_output_parameter)
+        ]
+        taken += [
+            (one.producer_task, one.output_artifact_key)
+            for artifact in task.inputs.artifacts.values()
+            if (one := artifact.task_output_artifact)
+        ]
+        for producer, output in taken:
+            declared = component_of(pipeline, dag.tasks[producer]).output_definitions
+            if output not in declared.parameters and output not in declared.artifacts:
+                message = f"task {name!r} takes the output {output!r} of task {producer!r}, which has none of that name"
+                raise BackendError("IR", message)
 
 
 def _check_outputs(name: str, dag: Dag) -> None:

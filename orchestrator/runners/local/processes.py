@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -40,6 +41,14 @@ class Processes:
         if self.servers is None or program is None or not _usual(chosen.argv):
             return process.start(chosen.argv, launch)
         return self.servers.start(chosen.argv, launch, self.plan.groups(program))
+
+    def expect(self, container: Container, launch: Launch) -> None:
+        """Begin to load what a task will need that comes after the one just launched: mostly there is a core for it."""
+        program = _declared(container)
+        own = container.env or launch.declared or container.command[:1] not in (("python",), ("python3",))
+        # Only where both share one server: a task with variables or packages of its own has another.
+        if self.servers and program and not own:
+            self.servers.ready(sys.executable, launch, self.plan.groups(program))
 
     def close(self) -> None:
         """End what was started only to start others."""

@@ -120,7 +120,8 @@ class Programs:
             )
             at.make(work.component)
             pod.volumes.make()
-            handle = self.starter.start(self.workspace.mounted(self.pods.fitted(prepared, pod)))
+            started = self.workspace.mounted(self.pods.fitted(prepared, pod))
+            handle = self.starter.start(started)
         except (RunError, OSError, ValueError) as error:  # ValueError: an argument holds a zero byte.
             self.pods.forget(at)
             scratch.remove(at.scratch)
@@ -131,6 +132,10 @@ class Programs:
         work.status = Status.RUNNING
         self.pool.run(Running(work, handle, at, Lines(at.log), now, float(limit) if limit else None))
         self.tell(TaskStarted(work.id, now, work.given, str(at.log), work.attempt))
+        for follower in work.followers:
+            expected = self._executor(follower).container
+            if follower.is_leaf and expected:
+                self.starter.expect(expected, started)
 
     def _verify(self, work: Work) -> None:
         """Refuse inputs that are not what they were when their digest was taken."""

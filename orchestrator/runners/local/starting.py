@@ -64,6 +64,11 @@ class Starter:
             return self.containers.start(launch)
         return self.processes.start(launch)
 
+    def expect(self, container: Container, launch: Launch) -> None:
+        """Prepare for a task that comes after the one just launched."""
+        if self.containers is None:
+            self.processes.expect(container, launch)
+
     def close(self) -> None:
         """End what was started only to start others."""
         self.processes.close()

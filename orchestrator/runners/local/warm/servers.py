@@ -244,15 +244,19 @@ class Servers:
 
     def start(self, argv: tuple[str, ...], launch: Launch, groups: tuple[Group, ...]) -> Forked:
         """Fork a task from the server that has loaded these groups of imports. Raises OSError."""
+        return self.ready(argv[0], launch, groups).run(argv, launch)
+
+    def ready(self, interpreter: str, launch: Launch, groups: tuple[Group, ...]) -> Server:
+        """The server that has loaded these groups, or is about to. Raises OSError."""
         shared = frozenset((name, value) for name, value in launch.environment.items() if name not in _OF_A_TASK)
-        if (argv[0], shared) not in self.base:
-            self.base[argv[0], shared] = self._first(argv[0], dict(shared))
-        server = self.base[argv[0], shared][0]
+        if (interpreter, shared) not in self.base:
+            self.base[interpreter, shared] = self._first(interpreter, dict(shared))
+        server = self.base[interpreter, shared][0]
         for group in groups:
             if (server, group) not in self.loaded:
                 self.loaded[server, group] = server.load(group)
             server = self.loaded[server, group]
-        return server.run(argv, launch)
+        return server
 
     def close(self) -> None:
         """End all servers."""

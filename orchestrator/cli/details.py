@@ -145,8 +145,10 @@ def _of_task(task: TaskRecord, attempts: Sequence[Attempt]) -> Iterator[Renderab
         ("log", summary.place(task.log) if task.log else ""),
     ]
     for name, text in facts:
-        if text:
-            yield Text.assemble((f"  {name:<11}", "dim"), (text, look.colour if name == "status" else ""))
+        label = f"  {name:<11}"
+        for line in screen.hung(label, text) if text else []:
+            colour = look.colour if name == "status" else ""
+            yield Text.assemble((line[: len(label)], "dim"), (line[len(label) :], colour))
     yield from summary.section("attempts", [_attempt(each, task) for each in attempts])
     yield from (Text(f"  warning: {wording.one_line(text)}", "yellow") for text in task.warnings)
     # What a text refers to travels beside it under a name of KFP's own; the text itself is shown filled in.

@@ -28,7 +28,7 @@ from orchestrator.stores.metadata import Metadata
 ASIDE = ".aside-"
 _SLACK = 60.0  # Seconds that the clocks of disk and machine may differ.
 _UNIT = re.compile(r"[0-9a-f]{2}/[0-9a-f]{32}")
-_LEFT = ("fetch-*", f"{ASIDE}*")
+_LEFT = ("fetch-*", "copy-*", f"{ASIDE}*")
 _SECRETS = ".secrets"  # Of a run that was killed; any other has removed it.
 _WORK = ("work", "work-[0-9]*", "out", "out-[0-9]*")
 

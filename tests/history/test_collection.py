@@ -144,13 +144,14 @@ def test_working_folders_and_leftovers_go_and_logs_stay(data):
     artifacts = data.settings.state / "artifacts"
     (artifacts / "fetch-abc").mkdir()
     (artifacts / "fetch-abc" / "part").write_text("x")
+    (artifacts / "copy-abc").mkdir()
     unit = next(artifacts.glob("??/*"))
     (unit / "copy-abc").mkdir()
     (data.settings.state / "runs" / "nobody").mkdir()
     for name in (".secrets", ".workspace/out"):
         (place.parent / name).mkdir(parents=True)
     freed = gc(data)
-    assert (freed.leftovers, freed.runs) == (2, ())
+    assert (freed.leftovers, freed.runs) == (3, ())
     assert not (place / "work").exists()
     assert (place / "log.txt").exists()
     assert not (place.parent / ".secrets").exists()

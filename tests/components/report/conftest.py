@@ -139,15 +139,13 @@ class Recorder:
         log = str(self.state / "runs" / self.run / name / "log.txt")
         began = self.at if status in ("SUCCEEDED", "FAILED") else None
         for attempt in range(1, attempts + 1) if began else ():
-            self.metadata.start_task(
-                self.run, name, name=name, inputs=NOTHING, log=log, attempt=attempt, pid=1, at=self.at
-            )
+            self.metadata.start_task(self.run, name, name=name, inputs=NOTHING, log=log, attempt=attempt, at=self.at)
         self.at += 1 if began else 0
         outputs = Values(parameters or {}, {key: (each,) for key, each in (artifacts or {}).items()})
         self.metadata.finish_task(
             TaskRecord(
                 self.run, name, name, name, status, reason, attempts, began, self.at, Values(given or {}), outputs, "",
-                cached_from, log, 0, warnings,
+                cached_from, log, warnings,
             )
         )  # fmt: skip
 

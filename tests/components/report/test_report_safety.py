@@ -123,7 +123,7 @@ def test_no_document_breaks_the_page(
     artifacts = {kind: (Artifact(kind, kind, f"/state/{kind}", metadata=metadata),) for kind in documents}
     run = RunRecord("r", "p", "RUNNING", "", 0, None, {}, NOTHING, "", "", "", (), {}, 1, "")
     outputs = Values({}, artifacts)
-    task = TaskRecord("r", "t", "t", "t", "SUCCEEDED", "", 1, 0, 1, NOTHING, outputs, "", "", "", 0, ())
+    task = TaskRecord("r", "t", "t", "t", "SUCCEEDED", "", 1, 0, 1, NOTHING, outputs, "", "", "", ())
     kept = record.Record(run, (task,), Path("/state"), read)
     safe(page.html(collect.page(kept, {"state": "SUCCEEDED"})))
 

@@ -22,10 +22,22 @@ MAX_BYTES = 32 * 1024 * 1024  # What the KFP server accepts.
 MAX_VALUES = 2_000_000  # Ten times what a specification of that size holds; aliases can stand for billions.
 NO_PLATFORM = PlatformSpec.model_construct()
 
+_MERGE = "tag:yaml.org,2002:merge"
 _BETWEEN = "\n---\n"
 _NAMED = re.compile(r"^[\"']?(pipelineInfo|deploymentSpec)[\"']?\s*:", re.MULTILINE)
-_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_SAFE: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _DUMPER: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+
+
+class _Loader(_SAFE):  # type: ignore[misc]
+    """Reads a mapping as YAML means it, and not one in which a key stands twice: only one of its values would count."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+        written, merges = len(node.value), any(key.tag == _MERGE for key, _ in node.value)
+        mapping: dict[Any, Any] = super().construct_mapping(node, deep)
+        if len(mapping) < written and not merges:
+            raise yaml.YAMLError("a key stands twice in a mapping")
+        return mapping
 
 
 class _Dumper(_DUMPER):  # type: ignore[misc]
@@ -63,7 +75,7 @@ def read(path: Path) -> tuple[PipelineSpec, PlatformSpec]:
 def load(text: str, name: str = "<ir>") -> tuple[PipelineSpec, PlatformSpec]:
     """Parse IR text; `name` stands for the file in errors. Raises PipelineError."""
     try:
-        documents = _compacted(text) or [each for each in yaml.load_all(text, Loader=_LOADER) if each is not None]
+        documents = _compacted(text) or [each for each in yaml.load_all(text, Loader=_Loader) if each is not None]
     except (yaml.YAMLError, RecursionError) as error:
         source.parse(text, name)  # Says where, and why, better.
         raise PipelineError([Problem(Location(name), f"not valid YAML: {error}")]) from error
@@ -92,7 +104,7 @@ def load(text: str, name: str = "<ir>") -> tuple[PipelineSpec, PlatformSpec]:
 
 def sources(text: str, name: str) -> list[source.Source]:
     """The documents of IR text that load has taken, with the place of each value. Raises PipelineError if too large."""
-    count = len([each for each in yaml.load_all(text, Loader=_LOADER) if each is not None])
+    count = len([each for each in yaml.load_all(text, Loader=_Loader) if each is not None])
     return [source.parse(_document(text, index), name) for index in range(count)]
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from orchestrator import ir, portability
 from orchestrator.errors import Location, PipelineError
 from orchestrator.portability import Remark, Severity, Target
-from orchestrator.runs.loaded import load
+from orchestrator.runs.loaded import load, refuse_other
 
 if TYPE_CHECKING:
     from orchestrator.pipeline.load import Compiled
@@ -30,8 +30,8 @@ class Placed:
 def check(file: Path, targets: Sequence[Target]) -> list[Placed]:
     """All remarks on a file, for each target the worst first, then by place. Raises PipelineError."""
     if ir.recognises(file):
-        pipeline, platform = ir.read(file)
-        place = _in_ir(file)
+        loaded = load(file)
+        pipeline, platform, place = loaded.pipeline, loaded.platform, _in_ir(file)
     else:
         from orchestrator.pipeline import load as front
         from orchestrator.pipeline import python
@@ -40,6 +40,7 @@ def check(file: Path, targets: Sequence[Target]) -> list[Placed]:
             loaded = load(file)
             pipeline, platform, place = loaded.pipeline, loaded.platform, _nowhere(file)
         else:
+            refuse_other(file)
             compiled = front.pipeline(file)
             pipeline, platform, place = compiled.spec, compiled.platform, _in_ours(compiled)
     order = [target.name for target in targets]

@@ -9,8 +9,9 @@ import pytest
 import yaml
 
 from orchestrator import ir, runs
-from orchestrator.errors import OrchestratorError
+from orchestrator.errors import OrchestratorError, PipelineError
 from orchestrator.runners.events import Status
+from orchestrator.runs import checked, loaded
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -253,3 +254,40 @@ def test_a_broken_specification_is_told(tmp_path, project, text):
     (tmp_path / "broken.yaml").write_text(text)
     with pytest.raises(OrchestratorError):
         list(runs.start(tmp_path / "broken.yaml", {}, project.settings, runs.Options()))
+
+
+SOUND = """pipelineInfo: {name: x}
+deploymentSpec: {executors: {e: {container: {image: none, command: ["true"]}}}}
+components: {c: {executorLabel: e, outputDefinitions: {parameters: {out: {parameterType: STRING}}}}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (SOUND + "root: {}\n", "the pipeline has no tasks"),
+        (SOUND + "root: {dag: {tasks: {}}}\n", "the pipeline has no tasks"),
+        (SOUND + "root: {dag: {tasks: {a: {componentRef: {name: d}}}}}\n", "there is no component 'd'"),
+        (
+            SOUND
+            + "root: {dag: {tasks: {a: {componentRef: {name: c}}, b: {componentRef: {name: c}, inputs: {parameters:"
+            " {i: {taskOutputParameter: {producerTask: a, outputParameterKey: two}}}}}}}}\n",
+            "task 'b' takes the output 'two' of task 'a', which has none of that name",
+        ),
+        (SOUND + "components: {}\nroot: {dag: {tasks: {}}}\n", "duplicate key 'components'"),
+        ("schemaVersion: 2.1.0\ncomponents:\n  c: {}\n", "a compiled specification that lacks 'pipelineInfo'"),
+        (
+            "apiVersion: argoproj.io/v1alpha1\nkind: Workflow\n",
+            "an Argo workflow, as version 1 of the KFP SDK made them",
+        ),
+        ("name: c\nimplementation:\n  container: {image: x}\n", "a component, not a pipeline"),
+    ],
+)
+def test_a_specification_that_could_not_run_is_refused_with_its_name(tmp_path: Path, text: str, told: str) -> None:
+    file = tmp_path / "broken.yaml"
+    file.write_text(text)
+    for use in (loaded.load, lambda file: checked.check(file, [])):
+        with pytest.raises(PipelineError) as caught:
+            use(file)
+        assert told in caught.value.problems[0].message
+        assert caught.value.problems[0].at.file == str(file)

@@ -112,7 +112,7 @@ def resume(run: str, settings: Settings, *, workers: int | None = None) -> Itera
         if not metadata.restart_run(record, pid=pid, pid_started=traces.identity(pid)):
             raise RunError(f"somebody else has just resumed the run {record.id}", run=record.id)
         _sweep(record, settings)
-        scratch.clear(settings.state, record.id, (task.path for task in metadata.tasks(record.id)))
+        scratch.clear(settings.state, record.id)
         stack.pop_all()
         return recording.recorded(metadata, request, source=record.source, resumed=True)
 
@@ -127,7 +127,7 @@ def cancel(run: str, settings: Settings) -> str:
         if record.status != Status.RUNNING:
             return f"{record.id} has already ended: {record.status.lower()}"
         _sweep(record, settings)
-        scratch.clear(settings.state, record.id, (task.path for task in metadata.tasks(record.id)))
+        scratch.clear(settings.state, record.id)
         reason = "cancelled after its runner died"
         metadata.finish_run(record.id, status=Status.CANCELLED, reason=reason, outputs=NOTHING, at=time.time())
         return f"{record.id} was no longer running; it is now recorded as cancelled"

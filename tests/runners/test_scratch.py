@@ -44,10 +44,10 @@ def test_a_socket_has_room_however_deep_the_state_folder_lies(depth: int, system
         listener.bind(str(folder / "pymp-12345678" / "listener-12345678"))
     scratch.make(folder)
     assert list(folder.iterdir()) == []
-    scratch.clear(state, "run", ["other"])
+    scratch.clear(state, "other")
     assert list(scratch.left(state)) == [folder]
     assert list(scratch.left(system / "elsewhere")) == []
-    scratch.clear(state, "run", ["task"])
+    scratch.clear(state, "run")
     assert not folder.exists()
     subprocess.run(["rm", "-rf", str(system / "project")], check=True)
 

@@ -10,7 +10,7 @@ import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from orchestrator.digest import of_text
@@ -19,12 +19,11 @@ from orchestrator.runners.local import traces
 
 _LONGEST = 75
 """Bytes of the folder's path: with the 32 that Python's `multiprocessing` adds, a socket still has a name."""
-_DIGITS = 10
 
 
 def folder(state: Path, run: str, path: str, attempt: int) -> Path:
     """Where an attempt of a task has its temporary files."""
-    name = f"{traces.mark(state, run, path)[:_DIGITS]}-{attempt}"
+    name = f"{_of_run(run)}{traces.mark(state, run, path)[:8]}-{attempt}"
     near = state / "tmp" / name
     return near if len(os.fsencode(near)) <= _LONGEST else Path(tempfile.gettempdir(), _prefix(state) + name)
 
@@ -47,11 +46,10 @@ def remove(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def clear(state: Path, run: str, paths: Iterable[str]) -> None:
-    """Remove what the attempts of these tasks left: their runner was killed."""
-    marks = {traces.mark(state, run, path)[:_DIGITS] for path in paths}
+def clear(state: Path, run: str) -> None:
+    """Remove what the tasks of a run left whose runner was killed."""
     for each in left(state):
-        if each.name.removeprefix(_prefix(state)).partition("-")[0] in marks:
+        if each.name.removeprefix(_prefix(state)).startswith(_of_run(run)):
             remove(each)
 
 
@@ -62,6 +60,11 @@ def left(state: Path) -> Iterator[Path]:
             for each in entries:
                 if each.name.startswith(prefix) and each.is_dir(follow_symlinks=False):
                     yield Path(each.path)
+
+
+def _of_run(run: str) -> str:
+    """How those of a run begin: not all tasks that began are recorded, when their runner was killed."""
+    return of_text(run)[:4]
 
 
 def _prefix(state: Path) -> str:

@@ -48,7 +48,7 @@ def findings(state: RunState) -> Iterator[Text]:
 def _headline(state: RunState, *, unicode: bool) -> Iterator[Text]:
     look = wording.look(state.status)
     mark = wording.mark(state.status, unicode=unicode)
-    line = Text.assemble((f"{mark} {state.pipeline}: {look.words}", f"bold {look.colour}"))
+    line = Text.assemble((f"{mark} {wording.one_line(state.pipeline)}: {look.words}", f"bold {look.colour}"))
     if state.started and state.finished:
         line.append(f" in {wording.duration(state.finished - state.started)}")
     told = [

@@ -25,7 +25,8 @@ class Database:
             self._db = sqlite3.connect(file, timeout=PATIENCE, isolation_level=None)
         except (OSError, sqlite3.Error) as error:
             hint = "set ORC_STATE to a folder that can be written"
-            raise BackendError("state", f"{file}: {error}", hint=hint) from error
+            why = (error.strerror if isinstance(error, OSError) else None) or error
+            raise BackendError("state", f"{file}: {why}", hint=hint) from error
         self._db.row_factory = sqlite3.Row
         try:
             self._prepare()

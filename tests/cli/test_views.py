@@ -194,6 +194,12 @@ def test_the_end_of_a_failed_run_says_why_where_and_what_to_type(tmp_path: Path)
     ]
 
 
+def test_a_pipeline_whose_name_has_two_lines_is_told_on_one() -> None:
+    run = RunStarted("x-1", "two\nlines", {}, (), 100.0)
+    told = drawn(*summary.lines(folded([run, RunFinished("x-1", Status.SUCCEEDED, 101.0)])))
+    assert told == ["✓ two lines: succeeded in 1.0 s"]
+
+
 def test_of_many_failed_tasks_a_few_are_told_in_full_and_the_others_in_a_line() -> None:
     names = [f"score[{number}]" for number in range(50)]
     failed = [TaskFinished(task(name), Status.FAILED, 102.0, started=101.0, reason=f"{name} is bad") for name in names]

@@ -230,3 +230,18 @@ tasks: {a: {component: count, arguments: {value: "${parameters.n}"}}}
     def test_a_whole_number_may_be_written_with_a_point(self, project):
         project.pipeline(self.PIPELINE)
         assert project.run(n="3.0").value("a") == 3
+
+
+def test_an_artifact_a_program_forgot_is_told(project):
+    told = "import json; json.dump({'artifacts': {n: {'artifacts': [{'name': n}]} for n in ('data', 'scores')}},"
+    project.component(
+        "forget",
+        told + " open(json.loads(a['executor_input'])['outputs']['outputFile'], 'w'))",
+        {},
+        {"data": {"type": "Dataset"}, "scores": {"type": "Metrics"}},
+        executorInput=True,
+    )
+    project.pipeline("tasks: {a: {component: forget}}\n")
+    ran = project.run()
+    assert ran.statuses == {"a": "SUCCEEDED"}
+    assert ran.tasks["a"].warnings == ("its output 'data' holds nothing: the program wrote nothing to its path",)

@@ -17,6 +17,7 @@ from orchestrator.runners.local.places import Places
 from orchestrator.runners.local.produced import Told
 from orchestrator.stores.artifacts import ArtifactStore, Values
 
+_NOTHING = b"{}"  # What stands for an artifact of metadata alone that has none.
 _PART = 1024 * 1024  # Bytes at the beginning and at the end of a log that are looked through for errors.
 _KILLED = (-signal.SIGKILL, 128 + signal.SIGKILL)  # By itself, or as a shell tells of what it had started.
 
@@ -42,6 +43,16 @@ def collect(component: Component, places: Places, store: ArtifactStore) -> Value
         for name, declared in definitions.artifacts.items()
     }
     return Values(parameters, artifacts)
+
+
+def hollow(values: Values) -> tuple[str, ...]:
+    """A warning for each artifact that has neither content nor metadata: its program forgot it, as KFP lets it."""
+    listed = ((name, each) for name, row in values.artifacts.items() for each in row if not each.metadata)
+    return tuple(
+        f"its output {name!r} holds nothing: the program wrote nothing to its path"
+        for name, each in listed
+        if each.size == len(_NOTHING) and "Metrics" not in each.type and each.path.read_bytes() == _NOTHING
+    )
 
 
 def salvaged(component: Component, places: Places, store: ArtifactStore) -> Values:

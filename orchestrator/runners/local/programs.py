@@ -157,7 +157,7 @@ class Programs:
         elif code == 0:
             try:
                 work.outputs = outputs.collect(work.component, at.places, self.store)
-                warnings = self._warnings(at)
+                warnings = (*outputs.hollow(work.outputs), *self._warnings(at))
                 found = self.starter.settled(self._executor(work), work.given, work.key_parts)
                 work.cache_key, work.key_parts = found or (work.cache_key, work.key_parts)
                 at.clean()

@@ -188,7 +188,7 @@ def test_a_run_that_passes_its_deadline_ends_what_runs_and_starts_nothing_more(p
 
     began = time.monotonic()
     ran = run(project, build, {"activeDeadlineSeconds": 2})
-    assert time.monotonic() - began < 9
+    assert time.monotonic() - began < 30
     assert (ran.status, ran.end.reason) == ("FAILED", "the run took longer than its deadline of 2 s")
     assert project.trace == ["begun", "asked to end"]
     assert sorted(ran.statuses.values()) == ["CANCELLED", "FAILED", "FAILED", "SUCCEEDED"]

@@ -173,7 +173,7 @@ def test_a_task_whose_imports_hang_is_stopped_in_time(project):
     ran = project.run()
     assert ran.statuses == {"it": "FAILED"}
     assert "timeout of 1 s" in ran.tasks["it"].reason
-    assert time.monotonic() - began < 9
+    assert time.monotonic() - began < 30
     assert project.left_behind() == []
 
 

@@ -15,6 +15,8 @@ from orchestrator.runners.local import placeholders
 from orchestrator.runners.syntax import CelError
 from orchestrator.stores.artifacts import Artifact, Values
 
+_LONGEST = 300  # Letters of a condition that a reason repeats.
+
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
@@ -141,7 +143,8 @@ def conditional(condition: str, task: Task, component: Component, given: Values)
         return cel.condition(condition, variables)
     except CelError as error:
         shown = ", ".join(f"{name} = {json.dumps(value, default=str)[:80]}" for name, value in parameters.items())
-        raise RunError(f"the condition `{condition}` {error}" + (f" (with {shown})" if shown else "")) from error
+        told = condition if len(condition) <= _LONGEST else f"{condition[:_LONGEST]} ..."
+        raise RunError(f"the condition `{told}` {error}" + (f" (with {shown})" if shown else "")) from error
 
 
 _ABSENT = object()

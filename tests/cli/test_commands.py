@@ -248,7 +248,9 @@ def test_a_bug_is_told_as_one(project: Path) -> None:
 
 def test_ctrl_c_while_orc_still_loads_ends_it_without_a_word() -> None:
     program = (
-        "import os, signal, sys; sys.addaudithook(lambda event, given: event == 'import' and given[0] == 'typer'"
+        # A shell lets its background jobs, and so perhaps these tests, ignore Ctrl-C.
+        "import os, signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler);"
+        " sys.addaudithook(lambda event, given: event == 'import' and given[0] == 'typer'"
         " and os.kill(os.getpid(), signal.SIGINT)); from orchestrator.__main__ import main; sys.exit(main())"
     )
     told = subprocess.run(

@@ -60,6 +60,9 @@ def using(request: pytest.FixtureRequest) -> Engine:
             pytest.skip("the test image is not there: `make containers` makes it")
         done = found.call("import", str(prepare.TAR), IMAGE)
         assert done.returncode == 0, done.stderr
+    tried = found.call("run", "--rm", IMAGE, "true")
+    if tried.returncode:
+        pytest.skip(f"{request.param} starts nothing on this machine: {tried.stderr.strip()[-200:]}")
     for name, changes in SAYS.items():
         _variant(found, name, changes)
     return found

@@ -7,9 +7,10 @@ from parts import read
 
 @dsl.container_component
 def append(data: Input[Dataset], place: str, out: dsl.OutputPath(str)):
-    """Changes the copy, and says whether it is in the workspace."""
+    """Changes the copy, once however often it is started, and says whether it is in the workspace."""
     program = (
-        'printf " more" >> "$0"; cp "$0" "$1/kept";case "$0" in "$1"/*) printf inside;; *) printf outside;; esac > "$2"'
+        'case "$(cat "$0")" in *more) ;; *) printf " more" >> "$0";; esac; cp "$0" "$1/kept";'
+        'case "$0" in "$1"/*) printf inside;; *) printf outside;; esac > "$2"'
     )
     return dsl.ContainerSpec(image="x", command=["sh", "-c", program], args=[data.path, place, out])
 

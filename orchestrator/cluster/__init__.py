@@ -1,0 +1,1 @@
+"""Kubernetes: objects applied, waited for, compared and deleted. The only importer of its client."""

@@ -1,0 +1,1 @@
+"""IR to events through the REST API of Kubeflow Pipelines. The only importer of its client."""

@@ -1,0 +1,1 @@
+"""An endpoint file and resolved model versions as KServe manifests. Pure."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from orchestrator.ir import texts
 from orchestrator.ir.spec import Resources
-from orchestrator.portability.subject import Found, Subject, Use, texts
+from orchestrator.portability.subject import Found, Subject, Use
 
 Find = Callable[[Subject], Iterator[Found]]
 
@@ -135,4 +136,4 @@ def _said(use: Use) -> Iterator[str]:
     for each in use.container.env if use.container else ():
         yield each.value
     for parameter in use.task.inputs.parameters.values():
-        yield from texts(parameter.runtime_value.constant if parameter.runtime_value else None)
+        yield from texts.inside(parameter.runtime_value.constant if parameter.runtime_value else None)

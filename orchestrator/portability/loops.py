@@ -6,8 +6,8 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from orchestrator.ir import groups
-from orchestrator.portability.subject import Found, Subject, texts
+from orchestrator.ir import groups, texts
+from orchestrator.portability.subject import Found, Subject
 
 EXACT = 2**53
 """A server keeps numbers as 64-bit floating point, which has all whole numbers up to here."""
@@ -31,7 +31,7 @@ def item_name(subject: Subject) -> Iterator[Found]:
     """`item.name` in the KFP DSL."""
     for use in subject.uses:
         for name, source in use.task.inputs.parameters.items():
-            for text in texts(source.runtime_value.constant if source.runtime_value else None):
+            for text in texts.inside(source.runtime_value.constant if source.runtime_value else None):
                 for variable in groups.variables(text):
                     yield Found(use.at("inputs", "parameters", name), use, "arguments", variable)
 

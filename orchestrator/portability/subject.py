@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 from orchestrator.ir import groups
 from orchestrator.ir.platform import KubernetesExecutor, OrchestratorExecutor, PipelineConfig, PlatformSpec
@@ -115,15 +114,3 @@ class Subject:
                 return task.task_info.name or key
             component = inner
         return ""
-
-
-def texts(value: Any) -> Iterator[str]:
-    """Every text inside plain data."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping):
-        for each in value.values():
-            yield from texts(each)
-    elif isinstance(value, list | tuple):
-        for each in value:
-            yield from texts(each)

@@ -7,7 +7,8 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from orchestrator.portability.subject import Found, Subject, Use, texts
+from orchestrator.ir import texts
+from orchestrator.portability.subject import Found, Subject, Use
 
 Find = Callable[[Subject], Iterator[Found]]
 _NAMES = r"\{\{\$\.pipeline_(?:job_name|job_resource_name|job_uuid|task_name|task_uuid|job_\w+_time_utc)\}\}"
@@ -82,7 +83,7 @@ def if_present_artifact(subject: Subject) -> Iterator[Found]:
 def if_present_output(subject: Subject) -> Iterator[Found]:
     """An IfPresent with the place of an output in it."""
     for use, place, data in _structures(subject):
-        if "IfPresent" in data and any("$.outputs" in text for text in texts(data)):
+        if "IfPresent" in data and any("$.outputs" in text for text in texts.inside(data)):
             yield Found(use.inside(*place), use, "arguments", str(data["IfPresent"].get("InputName", "")))
 
 
@@ -125,5 +126,5 @@ def _constants(subject: Subject) -> Iterator[tuple[Use, str, str]]:
     for use in subject.uses:
         for name, parameter in use.task.inputs.parameters.items():
             value = parameter.runtime_value
-            for text in texts(value.constant if value else None):
+            for text in texts.inside(value.constant if value else None):
                 yield use, name, text

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
-
-from orchestrator.ir import groups
+from orchestrator.ir import groups, texts
 from orchestrator.ir.spec import PipelineSpec
 
 
@@ -18,18 +15,6 @@ def phrases(pipeline: PipelineSpec) -> list[str]:
         for component in [pipeline.root, *pipeline.components.values()]
         for key, task in (component.dag.tasks if component.dag else {}).items()
         for name, source in task.inputs.parameters.items()
-        for text in _texts(source.runtime_value.constant if source.runtime_value else None)
+        for text in texts.inside(source.runtime_value.constant if source.runtime_value else None)
         for variable in groups.variables(text)
     ]
-
-
-def _texts(value: Any) -> Iterator[str]:
-    match value:
-        case str():
-            yield value
-        case list() | tuple():
-            for each in value:
-                yield from _texts(each)
-        case dict():
-            for each in value.values():
-                yield from _texts(each)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from orchestrator import ir
+from orchestrator.ir import texts
 from orchestrator.ir.platform import KubernetesExecutor
 from orchestrator.ir.spec import Executor, PipelineSpec, Task
 from orchestrator.runners.local import pods, volumes, workspace
@@ -89,7 +90,7 @@ def _unnamed(
     """Mounts of which no word speaks: a program that knows its path by heart does not find the folder."""
     known: list[Any] = [request.arguments, *(ir.to_data(task.inputs) for _, task in tasks)]
     known += [ir.to_data(executor.container)] if executor.container else []
-    text = "\n".join(_texts(known))
+    text = "\n".join(texts.inside(known))
     hidden = [path for path in _paths(kubernetes) if not volumes.is_named(path, text)]
     if hidden:
         shown = ", ".join(f"{path} (${volumes.variable(path)})" for path in hidden)
@@ -107,18 +108,6 @@ def _paths(kubernetes: KubernetesExecutor) -> Iterator[str]:
     for path in dict.fromkeys(each.rstrip("/") for each in paths):
         if path and path != volumes.SHARED:
             yield path
-
-
-def _texts(value: Any) -> Iterator[str]:
-    """Every text inside plain data."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping):
-        for each in value.values():
-            yield from _texts(each)
-    elif isinstance(value, list | tuple):
-        for each in value:
-            yield from _texts(each)
 
 
 def _tasks(pipeline: PipelineSpec) -> dict[str, list[tuple[str, Task]]]:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from orchestrator.ir import texts
 from orchestrator.ir.spec import Component, Dag, Task
 
 Output = tuple[str, str]
@@ -84,21 +85,12 @@ def with_named(task: Task, names: Iterable[str]) -> Iterator[str]:
         yield name
         parameter = task.inputs.parameters.get(name)
         if parameter and parameter.runtime_value:
-            todo += _NAMED.findall(text(parameter.runtime_value.constant))
+            todo += _NAMED.findall(" ".join(texts.inside(parameter.runtime_value.constant)))
 
 
 def named_by(task: Task, name: str) -> str:
     """The input as its author knows it: of a value that stands inside a text, the input that holds the text."""
     for other, parameter in task.inputs.parameters.items():
-        if parameter.runtime_value and name in _NAMED.findall(text(parameter.runtime_value.constant)):
+        if parameter.runtime_value and name in _NAMED.findall(" ".join(texts.inside(parameter.runtime_value.constant))):
             return other
     return name
-
-
-def text(value: Any) -> str:
-    """Every text inside plain data, in one."""
-    if isinstance(value, Mapping):
-        return " ".join(map(text, value.values()))
-    if isinstance(value, list | tuple):
-        return " ".join(map(text, value))
-    return value if isinstance(value, str) else ""

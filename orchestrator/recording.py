@@ -27,7 +27,7 @@ def recorded(metadata: Metadata, request: local.Request, *, source: str, resumed
                 _record(metadata, request, event, source=source, resumed=resumed)
                 begun = True
                 yield event
-    except BaseException as error:
+    except BaseException as error:  # Interrupted, too, and left by whoever looked.
         if not begun:
             raise
         reason = str(error) or ("the run was left" if isinstance(error, GeneratorExit) else type(error).__name__)

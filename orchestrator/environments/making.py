@@ -75,7 +75,7 @@ def ensure(spec: Spec) -> None:
             shutil.rmtree(folder, ignore_errors=True)  # What somebody who was killed had begun.
             try:
                 _make(spec, lock)
-            except BaseException as error:
+            except BaseException as error:  # Interrupted, too: half an environment must not stay.
                 shutil.rmtree(folder, ignore_errors=True)
                 if isinstance(error, NotMadeError):
                     _remember(spec, error)

@@ -178,7 +178,7 @@ def _installed(manifest: Manifest) -> Iterator[None]:
         raise OrchestratorError(f"this model needs {error.name or error}, which is not installed", hint=hint) from error
     except OrchestratorError:
         raise
-    except Exception as error:
+    except Exception as error:  # Whatever an estimator does when it is loaded.
         raise OrchestratorError(f"the model's estimator cannot be loaded: {type(error).__name__}: {error}") from error
 
 

@@ -108,7 +108,7 @@ def translated(uri: str) -> Iterator[None]:
         raise
     except OSError as error:
         raise BackendError(SYSTEM, f"{_public(uri)}: {error}") from error
-    except Exception as error:
+    except Exception as error:  # Which classes these are, four packages know, and none has one for all.
         if type(error).__module__.split(".")[0] not in ("mlflow", "sqlalchemy", "alembic", "requests", "urllib3"):
             raise
         # MLflow repeats the address, and what a server's page says, in full.

@@ -128,7 +128,7 @@ def _create(client: Any, shelf: Shelf, wanted: Publication, at: datetime, local:
     source = shelf.put(wanted.model, Kept(wanted.name, wanted.digest, run.info.run_id))
     try:
         client.get_registered_model(wanted.name)
-    except Exception as error:
+    except Exception as error:  # MLflow has a class of its own for each store.
         if not backend.missing(error):
             raise
         client.create_registered_model(wanted.name)

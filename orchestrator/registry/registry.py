@@ -194,7 +194,7 @@ class Registry:
             raise NotFoundError("model alias", f"{reference.name}@{reference.alias}", known=known)
         try:
             found = client.get_model_version(reference.name, number)
-        except Exception as error:
+        except Exception as error:  # MLflow has a class of its own for each store.
             if not backend.missing(error):
                 raise
             known = [f"models:/{each.name}/{each.version}" for each in publication.versions(client, reference.name)]
@@ -210,7 +210,7 @@ class Registry:
             raise NotFoundError("registered model", name)
         try:
             return publication.aliases(client, name)
-        except Exception as error:
+        except Exception as error:  # MLflow has a class of its own for each store.
             if not backend.missing(error):
                 raise
             raise NotFoundError("registered model", name, known=publication.names(client)) from error

@@ -206,7 +206,7 @@ def _predicted(variant: Variant, name: str, predict: Callable[[], dict[str, Arra
         return predict()
     except InputError as error:
         raise RequestError(error.message) from None
-    except Exception as error:
+    except Exception as error:  # Whatever a model does; the server goes on.
         reference = uuid.uuid4().hex[:8]
         _log.exception("%s version %s failed [%s]", name, variant.declared.version, reference)
         message = f"the model failed: {type(error).__name__} (reference {reference} in the server's log)"

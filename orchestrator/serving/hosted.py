@@ -138,6 +138,6 @@ def _warm(variant: Variant) -> Variant:
             seconds = time.perf_counter() - began
     except OrchestratorError:
         raise
-    except Exception as error:
+    except Exception as error:  # Whatever a model does.
         raise OrchestratorError(f"the model fails on its own example: {type(error).__name__}: {error}") from error
     return replace(variant, cost=Cost(seconds), outputs=outputs)

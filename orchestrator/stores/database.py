@@ -30,7 +30,7 @@ class Database:
         self._db.row_factory = sqlite3.Row
         try:
             self._prepare()
-        except BaseException:
+        except BaseException:  # Interrupted, too: nobody else has it to close.
             self._db.close()
             raise
 
@@ -54,7 +54,7 @@ class Database:
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield self._db
-            except BaseException:
+            except BaseException:  # Interrupted, too.
                 # A full disk rolls back by itself; what is left to roll back then is nothing.
                 with contextlib.suppress(sqlite3.Error):
                     self._db.execute("ROLLBACK")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import time
@@ -187,6 +188,17 @@ def test_what_the_next_task_imports_is_loaded_while_one_works(project):
     component(project, "two", "import early, sys\nopen(sys.argv[1], 'w').write('x')\n")
     project.pipeline("tasks: {a: {component: one}, b: {component: two, after: [a]}}")
     assert project.run().value("a") == "True"
+
+
+def test_a_task_with_variables_no_other_has_is_started_from_scratch(project):
+    component(project, "it", "import os, sys\nopen(sys.argv[1], 'w').write(str(os.getppid()))\n")
+    use = "{{component: it, env: {{WHICH: {which}}}, after: [{after}]}}"
+    tasks = [("a", "one", ""), ("b", "one", "a"), ("c", "one", "b"), ("d", "two", "c")]
+    listed = ", ".join(f"{name}: {use.format(which=which, after=after)}" for name, which, after in tasks)
+    project.pipeline(f"tasks: {{{listed}}}")
+    result = project.run(cache=False)
+    runner = str(os.getpid())
+    assert [result.value(name) == runner for name in "abcd"] == [True, False, False, True]
 
 
 def test_a_task_leaves_nothing_running_however_it_started_it(project):

@@ -40,14 +40,15 @@ class Processes:
         program = _started(chosen)
         if self.servers is None or program is None or not _usual(chosen.argv):
             return process.start(chosen.argv, launch)
+        if not self.servers.is_worth(chosen.argv[0], launch):
+            return process.start(chosen.argv, launch)
         return self.servers.start(chosen.argv, launch, self.plan.groups(program))
 
     def expect(self, container: Container, launch: Launch) -> None:
         """Begin to load what a task will need that comes after the one just launched: mostly there is a core for it."""
         program = _declared(container)
-        own = container.env or launch.declared or container.command[:1] not in (("python",), ("python3",))
         # Only where both share one server: a task with variables or packages of its own has another.
-        if self.servers and program and not own:
+        if self.servers and program and program[0] != "function" and not container.env and not launch.declared:
             self.servers.ready(sys.executable, launch, self.plan.groups(program))
 
     def close(self) -> None:
@@ -59,7 +60,9 @@ class Processes:
 def _declared(container: Container) -> Program | None:
     """The program of a container, as far as it is known before any task runs."""
     asked = command.program((*container.command, *container.args))
-    return plan.function(asked.source, asked.words) if asked.function else plan.program(asked.words[1:])
+    if asked.function:
+        return plan.function(asked.source, asked.words)
+    return plan.program(asked.words[1:]) if asked.words[:1] in (("python",), ("python3",)) else None
 
 
 def _started(chosen: Command) -> Program | None:

@@ -174,7 +174,7 @@ def load(imports: list[list[str]]) -> bytes:
                     importlib.__import__(module, fromlist=[name])
                 else:
                     importlib.import_module(module)
-            except Exception as error:
+            except Exception as error:  # Whatever a module does when it is imported.
                 raise Unsafe(f"{module} cannot be imported: {error!r}") from error
             except SystemExit as error:
                 raise Unsafe(f"{module} exits when it is imported") from error
@@ -298,13 +298,13 @@ def leave(work: Callable[[], None]) -> None:
     except KeyboardInterrupt:
         _tell(*sys.exc_info())
         code = -signal.SIGINT
-    except BaseException:
+    except BaseException:  # As the interpreter: told with its traceback, whatever it is.
         _tell(*sys.exc_info())
         code = 1
     for last in (threading._shutdown, atexit._run_exitfuncs, _flush):  # type: ignore[attr-defined]
         try:
             last()
-        except BaseException:
+        except BaseException:  # One that fails does not keep the next from its turn.
             _tell(*sys.exc_info())
             code = code or 120
     if code < 0:

@@ -241,6 +241,17 @@ class Servers:
         default_factory=dict
     )
     loaded: dict[tuple[Server, Group], Server] = field(default_factory=dict)
+    seen: set[tuple[str, frozenset[tuple[str, str]]]] = field(default_factory=set)
+
+    def is_worth(self, interpreter: str, launch: Launch) -> bool:
+        """Whether a task like this one may come again: one with variables that no task had before goes alone.
+
+        A loop over a secret or a number in a variable would else leave a server behind for every item.
+        """
+        key = interpreter, _shared(launch)
+        known = not launch.declared or key in self.base or key in self.seen
+        self.seen.add(key)
+        return known
 
     def start(self, argv: tuple[str, ...], launch: Launch, groups: tuple[Group, ...]) -> Forked:
         """Fork a task from the server that has loaded these groups of imports. Raises OSError."""
@@ -248,7 +259,7 @@ class Servers:
 
     def ready(self, interpreter: str, launch: Launch, groups: tuple[Group, ...]) -> Server:
         """The server that has loaded these groups, or is about to. Raises OSError."""
-        shared = frozenset((name, value) for name, value in launch.environment.items() if name not in _OF_A_TASK)
+        shared = _shared(launch)
         if (interpreter, shared) not in self.base:
             self.base[interpreter, shared] = self._first(interpreter, dict(shared))
         server = self.base[interpreter, shared][0]
@@ -285,3 +296,8 @@ class Servers:
         server = Server(ours, self.watch)
         self.watch.register(ours, server.read)
         return server, popen
+
+
+def _shared(launch: Launch) -> frozenset[tuple[str, str]]:
+    """The variables that a server has of its own, and so all its tasks."""
+    return frozenset((name, value) for name, value in launch.environment.items() if name not in _OF_A_TASK)

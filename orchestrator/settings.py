@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,9 @@ STATE = ".orc"
 FILE = "orc.toml"
 COMPLETE = "COMPLETE"
 FINAL_STATUS = ("SUCCEEDED", COMPLETE)
+_VARIABLES = ("kfp_token", "kfp_cookies")
+_FILES = ("kfp_token_file", "kfp_ca")
+_OF_CLUSTERS = ("kfp_", "images_", "cluster_")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,30 @@ class Settings:
     """Where the environments of programs are kept, absolute; by default shared by all projects of a user."""
     secrets: Path | None = None
     """The file of secrets and config maps; None stands for `secrets.yaml` in the state folder, which need not exist."""
+    kfp_url: str = ""
+    """Where the API of Kubeflow Pipelines is; "" where no cluster is used."""
+    kfp_namespace: str = ""
+    """The namespace runs belong to, where Kubeflow has one for each profile; "" where it has one for all."""
+    kfp_token: str = field(default="", repr=False)
+    """What we log in with; from the environment only, lest a file of the project holds it."""
+    kfp_token_file: Path | None = None
+    """The file that holds it, read again whenever it is needed: a cluster renews what it mounts."""
+    kfp_cookies: str = field(default="", repr=False)
+    """What a login in the browser left, where there is no token; from the environment only."""
+    kfp_ca: Path | None = None
+    """The certificates that vouch for the server, where the system's own do not."""
+    kfp_service_account: str = "orchestrator-runner"
+    """The account of the cluster that tasks run as."""
+    kfp_files: str = ""
+    """Where files of this machine are put for tasks of a cluster: a URI that fsspec writes."""
+    kfp_files_in_cluster: str = ""
+    """The same place as tasks name it; by default it is called the same."""
+    images_registry: str = ""
+    """Where images are pushed to."""
+    cluster_context: str = ""
+    """The context of the kubeconfig; "" for its current one."""
+    cluster_namespace: str = ""
+    """The namespace of the cluster that is worked in; "" for that of the context."""
 
 
 def read(environment: Mapping[str, str], folder: Path) -> Settings:
@@ -62,7 +89,22 @@ def read(environment: Mapping[str, str], folder: Path) -> Settings:
         containers_engine=value("containers_engine", ""),
         environments=_environments(value("environments", ""), environment, folder, state),
         secrets=_path("secrets", Path(secrets), folder) if secrets else None,
+        **_of_clusters(value, environment, folder),
     )
+
+
+def _of_clusters(value: Callable[[str, str], str], environment: Mapping[str, str], folder: Path) -> dict[str, Any]:
+    """The settings that are about clusters."""
+    found: dict[str, Any] = {}
+    for each in fields(Settings):
+        if each.name in _VARIABLES:
+            found[each.name] = environment.get(f"ORC_{each.name.upper()}", "")
+        elif each.name in _FILES:
+            written = value(each.name, "")
+            found[each.name] = _path(each.name, Path(written), folder) if written else None
+        elif each.name.startswith(_OF_CLUSTERS):
+            found[each.name] = value(each.name, str(each.default))
+    return found
 
 
 def _path(name: str, given: Path, folder: Path) -> Path:
@@ -102,12 +144,18 @@ def _file(path: Path) -> dict[str, Any]:
         return {}
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise PipelineError([Problem(Location(str(path)), f"cannot be used: {error}")]) from error
-    known = ("state", "workers", "tracking_uri", "secrets", "environments", "final_status", "containers_engine")
+    known = [each.name for each in fields(Settings) if each.name not in _VARIABLES]
     unknown = [name for name in written if name not in known]
     if unknown:
-        place = Location(str(path))
-        raise PipelineError(Problem(place, f"unknown setting {name!r}", did_you_mean(name, known)) for name in unknown)
+        raise PipelineError(Problem(Location(str(path)), *_unknown(name, known)) for name in unknown)
     return written
+
+
+def _unknown(name: str, known: Sequence[str]) -> tuple[str, str]:
+    if name in _VARIABLES:
+        hint = f"ORC_{name.upper()} in the environment" + ("; or kfp_token_file" if name == "kfp_token" else "")
+        return f"{name!r} is a secret, and so no setting of a file", hint
+    return f"unknown setting {name!r}", did_you_mean(name, known)
 
 
 def _number(name: str, text: str, low: int, high: int) -> int:

@@ -8,12 +8,13 @@ UV := $(BIN)/uv
 # Byte code compiled at install time is worth seconds at every first import.
 INSTALL := UV_COMPILE_BYTECODE=1 $(UV) pip install --quiet --python $(BIN)/python
 
-.PHONY: help demo test containers check format lock benchmarks clean
+.PHONY: help demo test containers cluster-up cluster-down check format lock benchmarks clean
 
 help:
 	@echo "make demo        run the main job: 344 penguins to a served model"
 	@echo "make test        run the tests (installs TensorFlow, CPU, too)"
 	@echo "make containers  run the tests that need Docker or Podman"
+	@echo "make cluster-up  turn a kind cluster into one that runs pipelines and serves models; cluster-down removes it"
 	@echo "make check       what CI runs: format, lint, types, layers, tests"
 	@echo "make format      format the code"
 	@echo "make lock        resolve the lock anew"
@@ -29,6 +30,14 @@ test: $(VENV)/.dev
 # Starts a daemon of its own where none answers, and makes the image (as root, with debootstrap, once).
 containers: $(VENV)/.dev
 	$(BIN)/python tests/containers/prepare.py $(BIN)/python -m pytest tests/containers
+
+# The cluster itself: kind create cluster --config kind-config.yaml. Another one: make cluster-up CONTEXT=mine REGISTRY=...
+cluster-up: $(VENV)/.demo
+	manifests/cluster-up.sh
+
+cluster-down:
+	kind delete cluster --name orchestrator
+	docker rm --force --volumes orchestrator-registry
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check .

@@ -1,0 +1,1 @@
+"""A Kubernetes for the tests, from processes: how it is built, started and taken down (`prepare.py` is its command)."""

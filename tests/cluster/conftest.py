@@ -1,0 +1,235 @@
+"""The cluster that $KUBECONFIG names. `make cluster` starts one for the tests where none is at hand."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import pytest
+
+if TYPE_CHECKING:
+    from kubernetes.client import ApiClient
+
+HERE = Path(__file__).parent
+# A cluster that `prepare.py` started says so; only there do tests add nodes.
+OURS = "/api/v1/namespaces/kube-system/configmaps/orchestrator-tests"
+GPU = "nvidia.com/gpu"
+# Nodes of the tests that only look real refuse pods of everybody else; a namespace lets its pods on by an annotation.
+FAKE = {"key": "orchestrator-tests/node", "value": "fake", "effect": "NoSchedule"}
+TOLERATED = "scheduler.alpha.kubernetes.io/defaultTolerations"
+REASON = "needs the API server of $KUBECONFIG: `make cluster` starts one for the tests"
+
+
+def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.cluster)
+            if not os.environ.get("KUBECONFIG"):
+                item.add_marker(pytest.mark.skip(reason=REASON))
+
+
+class RefusedError(Exception):
+    """The API server said no."""
+
+    def __init__(self, status: int, text: str) -> None:
+        super().__init__(f"{status}: {text}")
+        self.status = status
+
+
+@dataclass(frozen=True)
+class Api:
+    """The API server, by paths and plain objects; `user` is whom its administrator speaks for."""
+
+    client: ApiClient
+    user: str = ""
+
+    def as_user(self, user: str) -> Api:
+        """The same server, asked as somebody else, such as system:serviceaccount:NAMESPACE:NAME."""
+        return Api(self.client, user)
+
+    def get(self, path: str) -> dict[str, Any]:
+        return self.call("GET", path)
+
+    def found(self, path: str) -> dict[str, Any] | None:
+        try:
+            return self.get(path)
+        except RefusedError as error:
+            if error.status == 404:
+                return None
+            raise
+
+    def create(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        return self.call("POST", path, body)
+
+    def apply(self, path: str, body: Mapping[str, Any], *, dry_run: bool = False) -> dict[str, Any]:
+        """Server-side apply with strict field validation, as orc does it."""
+        options = "?fieldManager=tests&fieldValidation=Strict&force=true" + ("&dryRun=All" if dry_run else "")
+        return self.call("PATCH", path + options, body, content="application/apply-patch+yaml")
+
+    def merge(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        return self.call("PATCH", path, body, content="application/merge-patch+json")
+
+    def delete(self, path: str, *, now: bool = False) -> None:
+        """Deletes; `now` does not wait for a kubelet that does not exist."""
+        try:
+            self.call("DELETE", path + ("?gracePeriodSeconds=0" if now else ""))
+        except RefusedError as error:
+            if error.status != 404:
+                raise
+
+    def call(self, method: str, path: str, body: Any = None, *, content: str = "application/json") -> dict[str, Any]:
+        from kubernetes.client import ApiException
+
+        headers = {"Accept": "application/json", "Content-Type": content}
+        headers |= {"Impersonate-User": self.user} if self.user else {}
+        headers |= (
+            {"Authorization": told}
+            if (told := self.client.configuration.get_api_key_with_prefix("authorization"))
+            else {}
+        )
+        try:
+            response = self.client.rest_client.request(
+                method, self.client.configuration.host + path, headers=headers, body=body, _request_timeout=30
+            )
+        except ApiException as error:
+            raise RefusedError(error.status, _message(error.body)) from error
+        text = response.data if isinstance(response.data, str) else response.data.decode()
+        answer: dict[str, Any] = json.loads(text)
+        return answer
+
+    def until(self, path: str, holds: Callable[[dict[str, Any]], bool], *, seconds: float = 30) -> dict[str, Any]:
+        """The object, once it is as wanted."""
+        end = time.monotonic() + seconds
+        while True:
+            seen = self.found(path) or {}
+            if seen and holds(seen):
+                return seen
+            assert time.monotonic() < end, f"{path} is not as wanted after {seconds} s: {json.dumps(seen)[:2000]}"
+            time.sleep(0.1)
+
+
+def _authorization(client: ApiClient) -> dict[str, str]:
+    told = client.configuration.get_api_key_with_prefix("authorization")
+    return {"Authorization": told} if told else {}
+
+
+def _message(body: Any) -> str:
+    try:
+        return str(json.loads(body)["message"])
+    except (ValueError, TypeError, KeyError):
+        return str(body)
+
+
+@pytest.fixture(scope="session")
+def api() -> Iterator[Api]:
+    """The API server, asked by who the kubeconfig says."""
+    from kubernetes import config
+
+    client = config.new_client_from_config(os.environ["KUBECONFIG"])
+    client.configuration.retries = False
+    yield Api(client)
+    client.close()
+    client.rest_client.pool_manager.clear()
+
+
+@pytest.fixture(scope="session")
+def ours(api: Api) -> None:
+    """The cluster is one of `prepare.py`, in which tests may add nodes and everything else."""
+    if api.found(OURS) is None:
+        pytest.skip("adds nodes, so it runs only in a cluster that `make cluster` started")
+
+
+@pytest.fixture(scope="session")
+def definitions(api: Api) -> None:
+    """The cluster knows resources of KServe and of Kubeflow Pipelines."""
+    group = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+    for name in ("inferenceservices.serving.kserve.io", "pipelineversions.pipelines.kubeflow.org"):
+        if api.found(f"{group}/{name}") is None:
+            pytest.skip(f"the cluster has no definition {name}: install it, or let `make cluster` start a cluster")
+
+
+class Namespaces(Protocol):
+    """Makes a namespace: with labels, and with a taint that all its pods tolerate."""
+
+    def __call__(
+        self, *, labels: Mapping[str, str] | None = None, tolerate: Mapping[str, str] | None = None
+    ) -> str: ...
+
+
+@pytest.fixture
+def new_namespace(api: Api) -> Iterator[Namespaces]:
+    """Fresh namespaces, deleted afterwards with what is in them."""
+    made: list[str] = []
+
+    def make(*, labels: Mapping[str, str] | None = None, tolerate: Mapping[str, str] | None = None) -> str:
+        name = f"orc-test-{uuid.uuid4().hex[:8]}"
+        annotations = {TOLERATED: json.dumps([tolerate])} if tolerate else {}
+        metadata = {"name": name, "labels": dict(labels or {}), "annotations": annotations}
+        api.create("/api/v1/namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
+        made.append(name)
+        # Pods are refused until the controllers made the account they run as.
+        api.until(f"/api/v1/namespaces/{name}/serviceaccounts/default", lambda _: True)
+        return name
+
+    yield make
+    for name in made:
+        api.delete(f"/api/v1/namespaces/{name}")
+
+
+@pytest.fixture
+def cluster_namespace(new_namespace: Namespaces) -> str:
+    """A namespace of the test's own."""
+    return new_namespace()
+
+
+@dataclass(frozen=True)
+class Workers:
+    """Two nodes that only look real: nothing runs on them, and pods are scheduled to them."""
+
+    plain: str
+    gpu: str
+
+
+@pytest.fixture(scope="session")
+def workers(api: Api, ours: None) -> Iterator[Workers]:
+    """A plain node, and one with GPUs: its label, its taint, and the resource that its device plugin would announce."""
+    end = uuid.uuid4().hex[:6]
+    made = Workers(f"plain-{end}", f"gpu-{end}")
+    _node(api, made.plain, {}, [], {})
+    taint = {"key": GPU, "value": "present", "effect": "NoSchedule"}
+    _node(
+        api,
+        made.gpu,
+        {f"{GPU}.present": "true", "nvidia.com/gpu.product": "NVIDIA-H100-80GB-HBM3"},
+        [taint],
+        {GPU: "2"},
+    )
+    yield made
+    for name in (made.plain, made.gpu):
+        api.delete(f"/api/v1/nodes/{name}")
+
+
+def _node(
+    api: Api, name: str, labels: Mapping[str, str], taints: Sequence[Mapping[str, str]], more: Mapping[str, str]
+) -> None:
+    labels = {"kubernetes.io/hostname": name, "kubernetes.io/os": "linux", "kubernetes.io/arch": "amd64", **labels}
+    node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": name, "labels": labels}}
+    api.create("/api/v1/nodes", {**node, "spec": {"taints": [FAKE, *taints]}})
+    capacity = {"cpu": "8", "memory": "32Gi", "ephemeral-storage": "100Gi", "pods": "110", **more}
+    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    ready = {"type": "Ready", "status": "True", "reason": "KubeletReady", "message": "looks real"}
+    ready |= {"lastHeartbeatTime": now, "lastTransitionTime": now}
+    status = {"capacity": capacity, "allocatable": capacity, "conditions": [ready]}
+    api.merge(f"/api/v1/nodes/{name}/status", {"status": status})
+    api.until(f"/api/v1/nodes/{name}", _untainted)
+
+
+def _untainted(node: dict[str, Any]) -> bool:
+    """What a new node is given until it is seen to be ready is gone."""
+    return not any(taint["key"].startswith("node.kubernetes.io/") for taint in node["spec"].get("taints", ()))

@@ -5,46 +5,90 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from orchestrator import ir
 from orchestrator.errors import OrchestratorError
-from orchestrator.runners import local
 from orchestrator.runners.events import Event, RunFinished, RunStarted, Status, TaskFinished, TaskRetried, TaskStarted
 from orchestrator.runners.local import traces
 from orchestrator.stores.artifacts import NOTHING, Values
 from orchestrator.stores.metadata import Metadata, RunRecord, TaskRecord
 
 
-def recorded(metadata: Metadata, request: local.Request, *, source: str, resumed: bool) -> Iterator[Event]:
-    """The events of a run, each recorded before it is handed on; closes `metadata` at the end."""
-    begun = resumed
+@dataclass(frozen=True, slots=True)
+class About:
+    """What is recorded of a run and no event says."""
+
+    run: str
+    ir: str
+    """The pipeline it runs, as text."""
+    source: str
+    base: str
+    code_paths: tuple[str, ...]
+    options: Mapping[str, Any]
+
+
+def recorded(
+    metadata: Metadata, events: Generator[Event], about: About, *, begun: bool, outlives: bool = False
+) -> Iterator[Event]:
+    """The events of a run, each recorded before it is handed on; closes `metadata` at the end.
+
+    `begun` says that there is a record of the run already. One that `outlives` us goes on elsewhere when nobody
+    listens any more: nothing is recorded of that.
+    """
+    is_known = begun
     try:
         # Closed here and not when the collector finds it: its tasks must not outlive an error.
-        with contextlib.closing(local.run(request, metadata.cached)) as events:
+        with contextlib.closing(events):
             for event in events:
-                _record(metadata, request, event, source=source, resumed=resumed)
-                begun = True
+                _record(metadata, about, event, begun=begun)
+                is_known = True
                 yield event
-    except BaseException as error:  # Interrupted, too, and left by whoever looked.
-        if not begun:
+    except BaseException as error:
+        if not is_known or outlives:
             raise
         reason = str(error) or ("the run was left" if isinstance(error, GeneratorExit) else type(error).__name__)
         with contextlib.suppress(OrchestratorError):  # The disk may be full: `resume` does not need this record.
-            metadata.finish_run(request.run, status=Status.FAILED, reason=reason, outputs=NOTHING, at=time.time())
+            metadata.finish_run(about.run, status=Status.FAILED, reason=reason, outputs=NOTHING, at=time.time())
         raise
     finally:
         metadata.close()
 
 
-def _record(metadata: Metadata, request: local.Request, event: Event, *, source: str, resumed: bool) -> None:
+def record(about: About, pipeline: str, arguments: Mapping[str, Any], at: float) -> RunRecord:
+    """What is recorded of a run that begins, and that this process watches."""
+    pid = os.getpid()
+    return RunRecord(
+        id=about.run,
+        pipeline=pipeline,
+        status=Status.RUNNING,
+        reason="",
+        started=at,
+        finished=None,
+        arguments=arguments,
+        outputs=Values(),
+        ir=about.ir,
+        source=about.source,
+        base=about.base,
+        code_paths=about.code_paths,
+        options=about.options,
+        pid=pid,
+        pid_started=traces.identity(pid),
+    )
+
+
+def _record(metadata: Metadata, about: About, event: Event, *, begun: bool) -> None:
     match event:
-        case RunStarted() if not resumed:
-            metadata.start_run(_record_of(request, event, source), [(task.path, task.name) for task in event.tasks])
+        case RunStarted():
+            tasks = [(task.path, task.name) for task in event.tasks]
+            if begun:
+                metadata.expect_tasks(about.run, tasks)
+            else:
+                metadata.start_run(record(about, event.pipeline, event.arguments, event.at), tasks)
         case TaskStarted():
             metadata.start_task(
-                request.run,
+                about.run,
                 event.task.path,
                 name=event.task.name,
                 inputs=event.inputs,
@@ -53,49 +97,13 @@ def _record(metadata: Metadata, request: local.Request, event: Event, *, source:
                 at=event.at,
             )
         case TaskFinished():
-            metadata.finish_task(_task_of(request.run, event), remember=event.status is Status.SUCCEEDED)
+            metadata.finish_task(_task_of(about.run, event), remember=event.status is Status.SUCCEEDED)
         case TaskRetried():
-            metadata.retry_task(request.run, event.task.path, attempt=event.attempt, reason=event.reason, at=event.at)
+            metadata.retry_task(about.run, event.task.path, attempt=event.attempt, reason=event.reason, at=event.at)
         case RunFinished():
-            metadata.finish_run(
-                request.run, status=event.status, reason=event.reason, outputs=event.outputs, at=event.at
-            )
+            metadata.finish_run(about.run, status=event.status, reason=event.reason, outputs=event.outputs, at=event.at)
         case _:
             pass
-
-
-def _record_of(request: local.Request, event: RunStarted, source: str) -> RunRecord:
-    pid = os.getpid()
-    return RunRecord(
-        id=request.run,
-        pipeline=event.pipeline,
-        status=Status.RUNNING,
-        reason="",
-        started=event.at,
-        finished=None,
-        arguments=event.arguments,
-        outputs=Values(),
-        ir=ir.compact(request.pipeline, request.platform),
-        source=source,
-        base=str(request.base),
-        code_paths=tuple(str(path) for path in request.code_paths),
-        options={
-            "cache": request.use_cache,
-            "workers": request.settings.workers,
-            "cold": request.cold,
-            "containers": request.containers,
-            "earlier": request.earlier.run,
-            **_selected(request),
-        },
-        pid=pid,
-        pid_started=traces.identity(pid),
-    )
-
-
-def _selected(request: local.Request) -> dict[str, Any]:
-    """Which tasks run and whose outputs stand for the others, so that a run can go on as it was begun."""
-    selection = request.selection
-    return {"selected": sorted(selection.paths), "of": selection.of} if selection.paths is not None else {}
 
 
 def _task_of(run: str, event: TaskFinished) -> TaskRecord:

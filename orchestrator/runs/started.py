@@ -19,6 +19,7 @@ from orchestrator.runners import arguments, local
 from orchestrator.runners.events import Event, Status
 from orchestrator.runners.local import scratch, traces
 from orchestrator.runners.local.containers import engine
+from orchestrator.runners.local.selection import Selection
 from orchestrator.runs import again
 from orchestrator.runs.again import Wish
 from orchestrator.runs.loaded import load
@@ -74,7 +75,7 @@ def start(file: Path, given: Mapping[str, str], settings: Settings, options: Opt
             pointer=_pointer(settings),
         )
         stack.pop_all()
-        return recording.recorded(metadata, request, source=str(file), resumed=False)
+        return _recorded(metadata, request, source=str(file), begun=False)
 
 
 def resume(run: str, settings: Settings, *, workers: int | None = None) -> Iterator[Event]:
@@ -114,7 +115,7 @@ def resume(run: str, settings: Settings, *, workers: int | None = None) -> Itera
         _sweep(record, settings)
         scratch.clear(settings.state, record.id)
         stack.pop_all()
-        return recording.recorded(metadata, request, source=record.source, resumed=True)
+        return _recorded(metadata, request, source=record.source, begun=True)
 
 
 def cancel(run: str, settings: Settings) -> str:
@@ -136,6 +137,30 @@ def cancel(run: str, settings: Settings) -> str:
 def is_alive(record: RunRecord | Row) -> bool:
     """Whether the process that runs it is there."""
     return record.status == Status.RUNNING and bool(record.pid) and traces.identity(record.pid) == record.pid_started
+
+
+def _recorded(metadata: Metadata, request: local.Request, *, source: str, begun: bool) -> Iterator[Event]:
+    about = recording.About(
+        request.run,
+        ir.compact(request.pipeline, request.platform),
+        source,
+        str(request.base),
+        tuple(str(path) for path in request.code_paths),
+        {
+            "cache": request.use_cache,
+            "workers": request.settings.workers,
+            "cold": request.cold,
+            "containers": request.containers,
+            "earlier": request.earlier.run,
+            **_selected(request.selection),
+        },
+    )
+    return recording.recorded(metadata, local.run(request, metadata.cached), about, begun=begun)
+
+
+def _selected(selection: Selection) -> dict[str, Any]:
+    """Which tasks run and whose outputs stand for the others, so that a run can go on as it was begun."""
+    return {"selected": sorted(selection.paths), "of": selection.of} if selection.paths is not None else {}
 
 
 def _sweep(record: RunRecord, settings: Settings) -> None:

@@ -54,6 +54,19 @@ class Metadata:
                 [(record.id, path, position, name) for position, (path, name) in enumerate(tasks)],
             )
 
+    def expect_tasks(self, run: str, tasks: Sequence[tuple[str, str]]) -> None:
+        """Record tasks (path, name) as pending that a run turned out to have; of one that is known nothing changes."""
+        with self._database.writing() as db:
+            db.executemany(
+                "INSERT OR IGNORE INTO tasks (run, path, position, name, status) VALUES (?,?,?,?,'PENDING')",
+                [(run, path, self._position(db, run), name) for path, name in tasks],
+            )
+
+    def describe_run(self, run: str, options: Mapping[str, Any]) -> None:
+        """Record what became known about how a run is made."""
+        with self._database.writing() as db:
+            db.execute("UPDATE runs SET options=? WHERE id=?", (_json(dict(options)), run))
+
     def restart_run(self, record: RunRecord, *, pid: int, pid_started: str) -> bool:
         """Record that a run goes on: what had not finished well is pending again. False if somebody was faster."""
         with self._database.writing() as db:

@@ -12,7 +12,7 @@ from pydantic import AfterValidator, Field
 
 from orchestrator.pipeline.kinds import Type, TypeName, type_of
 from orchestrator.pipeline.shorthand import Shorthand
-from orchestrator.pipeline.spec import EnvironmentValue, filled
+from orchestrator.pipeline.spec import EnvironmentValue, Volume, filled
 from orchestrator.source import Document, Versioned
 
 
@@ -46,6 +46,7 @@ class Container:
     platform: Mapping[str, Any] = field(default_factory=dict)
     rest: Mapping[str, Any] = field(default_factory=dict)  # Resources and the like, from a compiled component.
     by_convention: bool = False  # Whether the arguments are flags of ours, rather than as their author wrote them.
+    volumes: tuple[Volume, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +111,7 @@ class ContainerSpec(Document):
     command: Annotated[list[str], AfterValidator(filled), Field(json_schema_extra={"minItems": 1})]
     args: list[str | dict[str, Any]] | None = None
     env: dict[str, EnvironmentValue] = Field(default_factory=dict)
+    volumes: list[Volume] = Field(default_factory=list)
     executor_input: bool = False
 
 
@@ -150,6 +152,7 @@ def build(spec: ComponentSpec, folder: Path | None) -> Component:
         plain(container.env),
         environment(container.env),
         by_convention=container.args is None,
+        volumes=tuple(container.volumes),
     )
     return Component(spec.metadata.name, inputs, outputs, body, folder, spec.metadata.description)
 
@@ -161,7 +164,7 @@ def environment(env: Mapping[str, EnvironmentValue]) -> dict[str, Any]:
         for kind, source in (("secret", value.secret), ("configMap", value.config_map)):
             if source is None:
                 continue
-            entry = {"keyToEnv": [{f"{kind}Key": value.key, "envVar": name}], "optional": False}
+            entry = {"keyToEnv": [{f"{kind}Key": value.key, "envVar": name}], "optional": value.optional}
             platform.setdefault(f"{kind}AsEnv", []).append({**entry, **named(kind, source)})
     return platform
 

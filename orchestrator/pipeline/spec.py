@@ -197,6 +197,7 @@ class EnvironmentValue(Shorthand):
     secret: str | None = None
     config_map: str | None = None
     key: str | None = None
+    optional: bool = False
 
     SHORT: ClassVar[str] = "value"
 
@@ -209,6 +210,8 @@ class EnvironmentValue(Shorthand):
             raise ValueError("missing key 'key': which entry is the value?", "write {secret: NAME, key: KEY}")
         if given == ["value"] and self.key:
             raise ValueError("'key' is for a secret or a config map", "drop it")
+        if given == ["value"] and self.optional:
+            raise ValueError("'optional' is for a secret or a config map", "drop it")
         return self
 
 

@@ -57,8 +57,8 @@ def mounts(subject: Subject) -> Iterator[Found]:
         asked = use.kubernetes
         paths = [
             *(each.mount_path for each in asked.pvc_mount),
-            *(each.mount_path for each in asked.secret_as_volume),
-            *(each.mount_path for each in asked.config_map_as_volume),
+            *(each.mount_path for each in asked.secret_as_volume if not each.optional),
+            *(each.mount_path for each in asked.config_map_as_volume if not each.optional),
             *(each.mount_path for each in asked.empty_dir_mounts),
             *(each.mount_path for each in asked.generic_ephemeral_volume),
         ]

@@ -52,7 +52,8 @@ def _input(each: Input) -> Data:
 
 def container(body: Container, task: spec.Task, given: Mapping[str, bool]) -> Data:
     """The container of a task; `given` tells which optional inputs it has, as far as that is known."""
-    env = {**body.env, **component.plain(task.env)}
+    before = {name: value for name, value in body.env.items() if name not in task.env}
+    env = {**before, **component.plain(task.env)}
     args = list(arguments.settled(body.args, given)) if body.by_convention else list(body.args)
     found: Data = {
         "image": body.image,
@@ -85,11 +86,13 @@ def _resources(resources: spec.Resources) -> Data:
 
 def kubernetes(body: Container, task: spec.Task, labels: Mapping[str, str]) -> Data:
     """What kfp-kubernetes would write for a task."""
-    found: Data = dict(body.platform)
+    found = _without(body.platform, task.env)
     environment = component.environment(task.env)
     for key in environment:
         found[key] = [*found.get(key, []), *environment[key]]
-    for key, mounts in _volumes(task.volumes).items():
+    own = {volume.path.rstrip("/") for volume in task.volumes}
+    kept = [volume for volume in body.volumes if volume.path.rstrip("/") not in own]
+    for key, mounts in _volumes([*kept, *task.volumes]).items():
         found[key] = [*found.get(key, []), *mounts]
     found.update(_placement(task.placement or spec.Placement(), task.resources))
     labels = {**labels, **task.labels}
@@ -98,6 +101,24 @@ def kubernetes(body: Container, task: spec.Task, labels: Mapping[str, str]) -> D
         found["podMetadata"] = {**before, "labels": {**before.get("labels", {}), **labels}}
     if task.timeout is not None:
         found["activeDeadlineSeconds"] = str(task.timeout)
+    return found
+
+
+def _without(platform: Mapping[str, Any], env: Mapping[str, Any]) -> Data:
+    """What a component asks for, but for the variables its task has a value of its own for."""
+    found = dict(platform)
+    for key in ("secretAsEnv", "configMapAsEnv", "fieldPathAsEnv"):
+        if key not in found:
+            continue
+        entries = []
+        for entry in found.pop(key):
+            pairs = [pair for pair in entry.get("keyToEnv", []) if pair["envVar"] not in env]
+            if pairs:
+                entries.append({**entry, "keyToEnv": pairs})
+            elif "keyToEnv" not in entry and entry.get("name") not in env:
+                entries.append(entry)
+        if entries:
+            found[key] = entries
     return found
 
 

@@ -45,6 +45,8 @@ class Mount:
     source: Path
     target: str
     read_only: bool = False
+    is_empty: bool = False
+    """Whether it stands for an optional secret or config map that is not there."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,13 +79,15 @@ class Pods:
         parts: dict[str, str] = {}
         for variable in wanted.variables:
             value = self._value(variable)
-            parts[f"variable {variable.name}"] = "" if value is None else f"sha256:{secrets.sealed(value, salt)}"
+            parts |= {} if value is None else {f"variable {variable.name}": f"sha256:{secrets.sealed(value, salt)}"}
         for volume in wanted.volumes:
             if volume.kind == asked.CLAIM:
                 told = [volume.name, volume.sub_path, claims.identity(self.state, volume.name)]
                 parts[f"volume {volume.path}"] = f"sha256:{digest.of_text(json.dumps(told))}"
             elif volume.kind != asked.SCRATCH:
                 held = volumes.keys(volume, self.secrets)
+                if volume.optional and not held:
+                    continue
                 content = {key: secrets.sealed(value, salt) for key, value in sorted(held.items())}
                 parts[f"volume {volume.path}"] = f"sha256:{digest.of_text(json.dumps(content))}"
         return parts
@@ -163,12 +165,12 @@ class Pods:
         held = self.secrets.find(variable.kind, variable.holder) or {}
         if variable.key in held:
             return held[variable.key]
+        if variable.optional:
+            return None  # A process has the caller's own all the same, and what may be missing is no part of a key.
         if variable.name in self.outer:
             value = os.fsencode(self.outer[variable.name])
             self._given |= {value} if variable.kind == asked.SECRET else set()
             return value
-        if variable.optional:
-            return None
         what = f"the key {variable.key!r} of the {secrets.spoken(variable.kind)} {variable.holder!r}"
         raise RunError(
             f"it needs {what}: give it in {self.secrets.file} as a manifest, or set the variable {variable.name}"

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator import ir
 from orchestrator.ir import texts
-from orchestrator.ir.platform import KubernetesExecutor
+from orchestrator.ir.platform import ConfigMapAsVolume, KubernetesExecutor, SecretAsVolume
 from orchestrator.ir.spec import Executor, PipelineSpec, Task
 from orchestrator.runners.local import pods, volumes, workspace
+from orchestrator.runners.local.asked import CONFIG_MAP, SECRET
 from orchestrator.runners.local.launch import platform_of
 from orchestrator.stores import secrets
+from orchestrator.stores.secrets import Secrets
 
 if TYPE_CHECKING:
     from orchestrator.runners.local.runner import Request
@@ -19,17 +21,17 @@ if TYPE_CHECKING:
 
 def warnings(request: Request) -> list[str]:
     """What a person is told before anything starts. Raises PipelineError when the file of secrets cannot be used."""
-    missing = phrases(request)
+    found = secrets.read(request.settings) if pods.needs_secrets(request.platform) else None
+    missing = phrases(request, found)
     told = ["on this machine the run does without " + "; ".join(missing)] if missing else []
     short = workspace.shortage(request.platform, request.settings.state)
     told += [short] if short else []
-    found = secrets.read(request.settings) if pods.needs_secrets(request.platform) else None
     if found and found.is_open:
         told.append(f"others can read {found.file}, which holds secrets: `chmod 600 {found.file}`")
     return told
 
 
-def phrases(request: Request) -> list[str]:
+def phrases(request: Request, given: Secrets | None = None) -> list[str]:
     """What a pipeline asks for that tasks on this machine do without, one phrase each, with the tasks' names."""
     found: dict[str, set[str]] = {}
     tasks = _tasks(request.pipeline)
@@ -39,7 +41,8 @@ def phrases(request: Request) -> list[str]:
         if request.containers:
             asked += _foreign(executor, kubernetes)
         else:
-            asked += [*_isolation(executor, kubernetes), *_unnamed(request, executor, kubernetes, tasks.get(label, []))]
+            mounted = _present(kubernetes, given)
+            asked += [*_isolation(executor, kubernetes), *_unnamed(request, executor, mounted, tasks.get(label, []))]
         for what in asked:
             found.setdefault(what, set()).update(name for name, _ in tasks.get(label, []))
             if label not in tasks:
@@ -95,6 +98,18 @@ def _unnamed(
     if hidden:
         shown = ", ".join(f"{path} (${volumes.variable(path)})" for path in hidden)
         yield f"mounts where no word of theirs names the path, only the variable does: {shown}"
+
+
+def _present(kubernetes: KubernetesExecutor, given: Secrets | None) -> KubernetesExecutor:
+    """Without the optional secrets and config maps that are not there: no program misses what may be missing."""
+
+    def is_there(kind: str, each: SecretAsVolume | ConfigMapAsVolume) -> bool:
+        name = each.secret_name if isinstance(each, SecretAsVolume) else each.config_map_name
+        return not (each.optional and name) or bool(given and given.find(kind, name) is not None)
+
+    secret_files = tuple(each for each in kubernetes.secret_as_volume if is_there(SECRET, each))
+    config_files = tuple(each for each in kubernetes.config_map_as_volume if is_there(CONFIG_MAP, each))
+    return kubernetes.model_copy(update={"secret_as_volume": secret_files, "config_map_as_volume": config_files})
 
 
 def _paths(kubernetes: KubernetesExecutor) -> Iterator[str]:

@@ -58,7 +58,8 @@ def of(listed: Iterable[Volume], found: Secrets, state: Path, at: Spot, private:
             held = keys(volume, found)
             folders.append(folder)
             files |= {folder / key: content for key, content in held.items()}
-            mounts.append(Mount(folder, target, read_only=True))
+            absent = found.find(volume.kind, volume.name) is None
+            mounts.append(Mount(folder, target, read_only=True, is_empty=absent))
     return Volumes(tuple(mounts), tuple(folders), files)
 
 
@@ -73,7 +74,7 @@ def keys(volume: Volume, found: Secrets) -> Mapping[str, bytes]:
 
 def as_mounts(launch: Launch, mounts: Sequence[Mount]) -> Launch:
     """A launch whose container finds everything where its words say."""
-    extra = {variable(mount.target): mount.target for mount in mounts}
+    extra = {variable(mount.target): mount.target for mount in mounts if not mount.is_empty}
     return replace(launch, environment={**launch.environment, **extra}, mounts=tuple(mounts))
 
 
@@ -84,7 +85,7 @@ def in_words(launch: Launch, mounts: Sequence[Mount], own: Iterable[Path], priva
     variables that are nobody's to change.
     """
     local = {mount.target: str(mount.source) for mount in mounts if mount.target != str(mount.source)}
-    extra = {variable(mount.target): str(mount.source) for mount in mounts}
+    extra = {variable(mount.target): str(mount.source) for mount in mounts if not mount.is_empty}
     environment = {**launch.environment, **extra}
     if not local:
         return replace(launch, environment=environment)

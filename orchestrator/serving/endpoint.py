@@ -107,6 +107,8 @@ class Scaling(Document):
 
     min: int = Field(default=1, ge=0)
     max: int = Field(default=1, ge=1)
+    # How busy replicas are, in percent of their CPU, before there are more.
+    target: int = Field(default=80, ge=1, le=100)
 
     @model_validator(mode="after")
     def _ordered(self) -> Scaling:

@@ -1,1 +1,1 @@
-"""An endpoint file and resolved model versions as KServe manifests. Pure."""
+"""An endpoint on Kubernetes: what KServe is told of it, whether its replicas are there, and what had proved itself."""

@@ -1,0 +1,147 @@
+"""Files of this machine put where others find them: under the digest of their content, once, and verified."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+from orchestrator import digest
+from orchestrator.errors import BackendError
+
+READ_BACK = 256 * 1024 * 1024
+"""Bytes up to which what was uploaded is read again; of more the sizes are compared, as reading it takes as long."""
+_SYSTEM = "file storage"
+# An object appears there whole or not at all; elsewhere a file that is being written has a name of its own.
+_WHOLE = ("s3", "s3a", "gs", "gcs", "az", "abfs", "memory")
+_SECRETS = "credentials come from the environment: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or those of your cloud"
+
+Said = Callable[[int], None]
+"""Told how many bytes more have been sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """A file or a folder of this machine, and what is in it."""
+
+    path: Path
+    digest: str
+    size: int
+
+    def below(self, root: str) -> str:
+        """Its URI below a root: equal content of equal name has one place."""
+        return f"{root.rstrip('/')}/{self.digest[:2]}/{self.digest[:32]}/{quote(self.path.name)}"
+
+
+def content(path: Path) -> Content:
+    """What is in a file or a folder. Raises BackendError."""
+    try:
+        return Content(path, digest.of(path), digest.size(path))
+    except OSError as error:
+        raise BackendError("file", f"cannot read {path}: {error.strerror or error}") from error
+
+
+def put(given: Content, uri: str, said: Said = lambda _: None) -> bool:
+    """Upload content to a URI unless it is there already; whether it was not. Raises BackendError."""
+    with _told(uri):
+        system, place = _system(uri)
+        if _holds(system, place, given):
+            return False
+        for file, target in _files(given, place):
+            _send(system, file, target, said)
+        _verify(system, place, given, uri)
+    return True
+
+
+def _system(uri: str) -> tuple[Any, str]:
+    import fsspec
+
+    found: tuple[Any, str] = fsspec.core.url_to_fs(uri)
+    found[0].invalidate_cache()
+    return found
+
+
+def _files(given: Content, place: str) -> Iterator[tuple[Path, str]]:
+    """Each file and where it goes. A name with other letters than URIs have is written as it is: this is no URI."""
+    if not given.path.is_dir():
+        yield given.path, place
+        return
+    for file in sorted(digest.files(given.path)):
+        yield file, f"{place}/{file.relative_to(given.path).as_posix()}"
+
+
+def _holds(system: Any, place: str, given: Content) -> bool:
+    """Whether all of it is there; what was cut off is not."""
+    try:
+        return all(system.info(target)["size"] == file.stat().st_size for file, target in _files(given, place))
+    except FileNotFoundError:
+        return False
+
+
+def _send(system: Any, file: Path, target: str, said: Said) -> None:
+    from fsspec.callbacks import Callback
+
+    class Progress(Callback):  # type: ignore[misc]
+        def relative_update(self, inc: int = 1) -> None:
+            said(inc)
+
+    protocol = system.protocol if isinstance(system.protocol, str) else system.protocol[0]
+    if protocol in _WHOLE:
+        system.put_file(str(file), target, callback=Progress())
+        return
+    system.makedirs(target.rpartition("/")[0], exist_ok=True)
+    partial = f"{target}.{secrets.token_hex(4)}"
+    try:
+        system.put_file(str(file), partial, callback=Progress())
+        system.mv(partial, target)
+    except BaseException:
+        with contextlib.suppress(Exception):
+            system.rm(partial)
+        raise
+
+
+def _verify(system: Any, place: str, given: Content, uri: str) -> None:
+    system.invalidate_cache()
+    if not _holds(system, place, given):
+        raise BackendError(_SYSTEM, f"{uri} is not as large as what was sent")
+    if given.size > READ_BACK:
+        return
+    import hashlib
+
+    for file, target in _files(given, place):
+        with system.open(target, "rb") as stream:
+            total = hashlib.sha256()
+            while piece := stream.read(1024 * 1024):
+                total.update(piece)
+        if total.hexdigest() != digest.of_file(file):
+            raise BackendError(
+                _SYSTEM, f"{uri} is not what was sent, or {file} was changed meanwhile", hint="try again"
+            )
+
+
+@contextlib.contextmanager
+def _told(uri: str) -> Iterator[None]:
+    """The errors of file systems, each of which has its own, as ours."""
+    try:
+        yield
+    except BackendError:
+        raise
+    except ImportError as error:
+        hint = "pip install 'orchestrator[data,remote]'"
+        raise BackendError(_SYSTEM, f"{urlsplit(uri).scheme}: {error}", hint=hint) from error
+    except Exception as error:
+        told = str(error) or type(error).__name__
+        raise BackendError(_SYSTEM, f"cannot write {uri}: {told}", hint=_hint(error)) from error
+
+
+def _hint(error: Exception) -> str:
+    text = f"{type(error).__name__} {error}".lower()
+    if any(word in text for word in ("credential", "forbidden", "denied", "accesskey", "signature", "permission")):
+        return _SECRETS
+    if any(word in text for word in ("connect", "endpoint", "timeout", "timed out")):
+        return "AWS_ENDPOINT_URL names an object store other than Amazon's, such as http://localhost:9000"
+    return ""

@@ -1,0 +1,165 @@
+"""The code an image holds: the program, what it imports of the code beside it, and the parts of ours it may need."""
+
+from __future__ import annotations
+
+import ast
+import functools
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import orchestrator
+from orchestrator.errors import Location, PipelineError, Problem
+from orchestrator.images import ignore
+
+PACKAGE = "orchestrator"
+BUILTIN = Path(orchestrator.__file__).resolve().parent.parent
+"""The folder of `orchestrator` and of the components that come with it."""
+_COMPONENTS = "components"
+_UNUSED = ("cli", "images", "templates", "__main__.py")
+"""Parts of ours that no program in an image uses; the command line changes most often."""
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A module that an image is to run."""
+
+    module: str
+    root: Path
+    """The folder it is imported from."""
+
+    @property
+    def folder(self) -> Path:
+        """Where its files are: the folder of a package, or the one a single file is in."""
+        place = self.root.joinpath(*self.module.split("."))
+        return place if place.is_dir() else place.parent
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether it comes with orc."""
+        return self.root.resolve() == BUILTIN
+
+
+def program(words: Sequence[str], roots: Sequence[Path]) -> Program | None:
+    """The module that `python -m MODULE ...` runs, if it lies in one of these folders."""
+    if not words or not Path(words[0]).name.startswith("python"):
+        return None
+    rest = list(words[1:])
+    while rest and rest[0].startswith("-") and rest[0] != "-m":
+        del rest[0]
+    if len(rest) < 2 or rest[0] != "-m":
+        return None
+    for root in roots:
+        place = root.joinpath(*rest[1].split("."))
+        if place.is_dir() or place.with_suffix(".py").is_file():
+            return Program(rest[1], root)
+    return None
+
+
+def files(programs: Sequence[Program]) -> dict[str, Path]:
+    """Every file of code, by its path in the image. Raises PipelineError for what cannot be taken."""
+    found = dict(ours())
+    for each in programs:
+        for path, file in _closure(each).items():
+            found.setdefault(path, file)
+    return dict(sorted(found.items()))
+
+
+@functools.cache
+def ours() -> dict[str, Path]:
+    """The files of `orchestrator` itself."""
+    package = BUILTIN / PACKAGE
+    kept = (each for each in sorted(package.iterdir()) if each.name not in _UNUSED)
+    return {path: file for each in kept for path, file in _below(each, BUILTIN, ()).items()}
+
+
+def _closure(program: Program) -> dict[str, Path]:
+    """The program's files, and those of all that it imports from beside it, and that imports in turn."""
+    first = program.module.split(".")
+    waiting = [found for found in [_unit(program.root, first)] if found]
+    seen: dict[Path, Mapping[str, Path]] = {}
+    while waiting:
+        root, unit = waiting.pop()
+        if unit in seen:
+            continue
+        rules = ignore.rules(root, unit if unit.is_dir() else unit.parent) if root.resolve() != BUILTIN else ()
+        seen[unit] = _below(unit, root, rules)
+        for path, file in seen[unit].items():
+            if path.endswith(".py"):
+                waiting += _imported(file, PurePosixPath(path), program.root)
+    return {path: file for held in seen.values() for path, file in held.items()}
+
+
+def _imported(file: Path, path: PurePosixPath, root: Path) -> Iterator[tuple[Path, Path]]:
+    """The code beside a program that one file of it imports, wherever in the file."""
+    try:
+        tree = ast.parse(file.read_bytes())
+    except (SyntaxError, ValueError) as error:
+        line = getattr(error, "lineno", 0) or 0
+        raise PipelineError([Problem(Location(str(file), line, 1), f"it is no Python: {error}")]) from error
+    for name in _names(tree, path):
+        if name[0] == PACKAGE:
+            continue
+        # Ours lie beside those of the user: both are in the package `components`.
+        for place in (root, BUILTIN) if name[0] == _COMPONENTS else (root,):
+            found = _unit(place, name)
+            if found:
+                yield found
+                break
+
+
+def _names(tree: ast.Module, path: PurePosixPath) -> Iterator[list[str]]:
+    for each in ast.walk(tree):
+        if isinstance(each, ast.Import):
+            yield from (alias.name.split(".") for alias in each.names)
+        elif isinstance(each, ast.ImportFrom):
+            above = list(path.parts[: len(path.parts) - each.level]) if each.level else []
+            base = [*above, *(each.module.split(".") if each.module else [])]
+            if base:
+                yield base
+            yield from ([*base, alias.name] for alias in each.names if alias.name != "*")
+
+
+def _unit(root: Path, name: Sequence[str]) -> tuple[Path, Path] | None:
+    """What is taken whole: a package, or a module; of a folder that only holds packages, the one that is named."""
+    place = root
+    for part in name:
+        place /= part
+        if place.with_suffix(".py").is_file() and not place.is_dir():
+            return root, place.with_suffix(".py")
+        if not place.is_dir():
+            return None
+        if (place / "__init__.py").is_file() or (place / "__main__.py").is_file():
+            return root, place
+    is_code = place != root and any(place.glob("*.py"))
+    return (root, place) if is_code else None
+
+
+def _below(unit: Path, root: Path, rules: Sequence[ignore.Rule]) -> dict[str, Path]:
+    """The files of a unit by their path below its root, without what is ignored."""
+    if unit.is_file():
+        return {unit.relative_to(root).as_posix(): unit}
+    found: dict[str, Path] = {}
+    for folder, folders, names in os.walk(unit):
+        here = Path(folder).relative_to(root).as_posix()
+        folders[:] = sorted(
+            each for each in folders if not ignore.is_ignored(PurePosixPath(here, each), ignore.NOTHING)
+        )
+        for name in sorted(names):
+            path = PurePosixPath(here, name)
+            if not ignore.is_ignored(path, rules):
+                found[str(path)] = _plain(Path(folder, name), root)
+    return found
+
+
+def _plain(file: Path, root: Path) -> Path:
+    """A file as it is; a link only to what lies in the same code, so that nobody's keys come along."""
+    if file.is_symlink() and not file.resolve().is_relative_to(root.resolve()):
+        problem = Problem(
+            Location(str(file)), "it is a link to outside of the code", "copy the file, or name it in .dockerignore"
+        )
+        raise PipelineError([problem])
+    if not file.is_file():
+        raise PipelineError([Problem(Location(str(file)), "it is no file", "name it in .dockerignore")])
+    return file

@@ -18,9 +18,10 @@ def main() -> int:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=None)
     parser.add_argument("--detached", action="store_true", help="end when no endpoint is left")
+    parser.add_argument("--fixed", action="store_true", help="end when a declaration cannot be loaded")
     given = parser.parse_args()
     try:
-        server.serve(given.state, given.host, given.port, detached=given.detached)
+        server.serve(given.state, given.host, given.port, detached=given.detached, fixed=given.fixed)
     except OrchestratorError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code

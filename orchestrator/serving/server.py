@@ -16,7 +16,7 @@ from pathlib import Path
 
 import uvicorn
 
-from orchestrator.errors import BackendError
+from orchestrator.errors import BackendError, OrchestratorError
 from orchestrator.serving import app, backend, declarations, place
 from orchestrator.serving.host import Host
 from orchestrator.serving.metrics import Metrics
@@ -33,8 +33,14 @@ _BACKLOG = 2048
 _log = logging.getLogger(__name__)
 
 
-def serve(state: Path, host: str = "127.0.0.1", port: int | None = None, *, detached: bool = False) -> None:
-    """Serve the declarations of `state` until SIGTERM or Ctrl-C; a detached server also ends when none is left."""
+def serve(
+    state: Path, host: str = "127.0.0.1", port: int | None = None, *, detached: bool = False, fixed: bool = False
+) -> None:
+    """Serve the declarations of `state` until SIGTERM or Ctrl-C; a detached server also ends when none is left.
+
+    A fixed one ends with the reason, an OrchestratorError, when a declaration cannot be loaded: whoever started it, in
+    a pod, sees an end sooner than an endpoint that is never ready.
+    """
     state = state.absolute()
     with place.held(state), _listening(host, port) as listener:
         bound: str
@@ -47,11 +53,14 @@ def serve(state: Path, host: str = "127.0.0.1", port: int | None = None, *, deta
         if not _is_loopback(bound):
             _log.warning("%s can be reached from other machines, and asks nobody who they are", bound)
         try:
+            process = _Process(state, detached, fixed)
             with asyncio.Runner(loop_factory=_loop()) as runner:
-                runner.run(_Process(state, detached).run(listener))
+                runner.run(process.run(listener))
         finally:
             place.forget(state)
             _log.info("stopped")
+    if process.failure:
+        raise OrchestratorError(process.failure)
 
 
 @dataclass(slots=True)
@@ -60,6 +69,8 @@ class _Process:
 
     state: Path
     detached: bool
+    fixed: bool
+    failure: str = ""
 
     async def run(self, listener: socket.socket) -> None:
         work = Work()
@@ -93,6 +104,12 @@ class _Process:
                 await asyncio.to_thread(host.refresh)
             except Exception:  # noqa: BLE001  Whatever it is, requests go on being answered.
                 _log.exception("looking at the declarations failed; the next look is in %s s", POLL_SECONDS)
+            if self.fixed and (failed := [each for each in host.endpoints.values() if each.reason]):
+                self.failure = "; ".join(
+                    f"endpoint {each.name!r} could not be loaded: {each.reason}" for each in failed
+                )
+                server.should_exit = True
+                return
             patient = not host.was_used and time.monotonic() - began < PATIENCE_SECONDS
             if self.detached and not host.endpoints and not patient and self._left():
                 server.should_exit = True

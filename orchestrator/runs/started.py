@@ -14,17 +14,18 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator import ir, recording
-from orchestrator.errors import BackendError, Location, PipelineError, Problem, RunError
+from orchestrator.errors import BackendError, RunError
 from orchestrator.runners import arguments, local
 from orchestrator.runners.events import Event, Status
 from orchestrator.runners.local import scratch, traces
 from orchestrator.runners.local.containers import engine
 from orchestrator.runners.local.selection import Selection
 from orchestrator.runs import again
+from orchestrator.runs import given as arguments_given
 from orchestrator.runs.again import Wish
 from orchestrator.runs.loaded import load
 from orchestrator.settings import Settings
-from orchestrator.stores.artifacts import NOTHING, is_remote
+from orchestrator.stores.artifacts import NOTHING
 from orchestrator.stores.clearing import Row
 from orchestrator.stores.metadata import LAST, Metadata, RunRecord
 
@@ -48,10 +49,7 @@ class Options:
 def start(file: Path, given: Mapping[str, str], settings: Settings, options: Options) -> Iterator[Event]:
     """Run a pipeline file with arguments as text. Raises before the first event when it cannot start."""
     loaded = load(file, given)
-    values = arguments.from_text(loaded.pipeline, given)
-    artifacts = loaded.pipeline.root.input_definitions.artifacts
-    for name in (arguments.uris(loaded.pipeline) | set(artifacts)) & set(values):
-        values[name] = _located(name, values[name])
+    values = arguments_given.values(loaded.pipeline, given)
     if options.wish == Wish():
         arguments.complete(loaded.pipeline, values)  # Before anything is opened, which makes a folder.
     if options.containers:
@@ -60,7 +58,7 @@ def start(file: Path, given: Mapping[str, str], settings: Settings, options: Opt
         metadata = stack.enter_context(contextlib.closing(Metadata(settings.state / "state.db")))
         basis = again.basis(metadata, loaded.pipeline, options.wish, settings.state)
         request = local.Request(
-            _named(options.run, loaded.pipeline.pipeline_info.name),
+            named(options.run, loaded.pipeline.pipeline_info.name),
             loaded.pipeline,
             loaded.platform,
             arguments.complete(loaded.pipeline, {**basis.arguments, **values}),
@@ -171,21 +169,6 @@ def _sweep(record: RunRecord, settings: Settings) -> None:
             engine.find(settings.containers_engine).sweep(record.id, settings.state)
 
 
-def _located(name: str, value: Any) -> Any:
-    """A path that was typed on the command line: it begins where it was typed, not where the pipeline lies."""
-    if isinstance(value, list):
-        return [_located(name, each) for each in value]
-    if not isinstance(value, str) or is_remote(value) or value.startswith("file:"):
-        return value
-    place = Location(f"--arg {name}")
-    if not value:
-        raise PipelineError([Problem(place, "expected a file or a URI, not nothing")])
-    try:
-        return str(Path(value).expanduser().resolve())
-    except (OSError, RuntimeError, ValueError) as error:  # A home of nobody, links in a circle, a NUL.
-        raise PipelineError([Problem(place, f"no usable path: {error}")]) from error
-
-
 def _pointer(settings: Settings) -> Callable[[str], str]:
     """What a reference by alias points to in the registry now."""
 
@@ -199,7 +182,7 @@ def _pointer(settings: Settings) -> Callable[[str], str]:
     return digest
 
 
-def _named(given: str, pipeline: str) -> str:
+def named(given: str, pipeline: str) -> str:
     """The id of a new run, which is a folder's name too: the one asked for, or one made up from the pipeline's."""
     if not given:
         return f"{re.sub(r'[^A-Za-z0-9_.-]+', '-', pipeline).strip('-.')[:80] or 'run'}-{secrets.token_hex(3)}"

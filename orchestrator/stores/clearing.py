@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from orchestrator.stores.database import Database
+from orchestrator.stores.records import LOCAL
 
 _UNIT = re.compile(r"([0-9a-f]{2})/(\1[0-9a-f]{30})(?![0-9a-f])")
 _WORK = re.compile(r"/runs/([^/\"\\]+/[^/\"\\]+)/(?:work|out)")
@@ -33,6 +34,8 @@ class Row:
     pid_started: str
     earlier: str
     """The run it builds on, if there is one."""
+    on: str = LOCAL
+    """Where its tasks run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +99,7 @@ def _clear(db: sqlite3.Connection, choose: Callable[[Sequence[Row]], Collection[
 
 def _row(data: dict[str, Any]) -> Row:
     options = json.loads(data.pop("options"))
-    return Row(**data, earlier=str(options.get("earlier") or ""))
+    return Row(**data, earlier=str(options.get("earlier") or ""), on=str(options.get("on") or LOCAL))
 
 
 def _texts(db: sqlite3.Connection) -> Iterator[str]:

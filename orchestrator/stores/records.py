@@ -8,6 +8,9 @@ from typing import Any
 
 from orchestrator.stores.artifacts import Values
 
+LOCAL = "local"
+KFP = "kfp"
+
 
 @dataclass(frozen=True, slots=True)
 class RunRecord:
@@ -31,6 +34,17 @@ class RunRecord:
     options: Mapping[str, Any]
     pid: int
     pid_started: str
+
+    @property
+    def on(self) -> str:
+        """Where its tasks run: `local`, or `kfp`."""
+        return str(self.options.get("on") or LOCAL)
+
+    @property
+    def remote(self) -> Mapping[str, Any]:
+        """What is known of it where it runs, if that is not this machine."""
+        found: Mapping[str, Any] = self.options.get(self.on) or {}
+        return found
 
 
 @dataclass(frozen=True, slots=True)

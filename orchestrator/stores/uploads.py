@@ -40,6 +40,11 @@ class Content:
 def content(path: Path) -> Content:
     """What is in a file or a folder. Raises BackendError."""
     try:
+        if path.is_dir() and not digest.files(path):
+            raise BackendError("file", f"the folder {path} is empty")
+        for each in digest.files(path) if path.is_dir() else [path]:
+            if not each.is_file():  # Reading a pipe would wait for ever.
+                raise BackendError("file", f"{each} is no file")
         return Content(path, digest.of(path), digest.size(path))
     except OSError as error:
         raise BackendError("file", f"cannot read {path}: {error.strerror or error}") from error

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
-from orchestrator.cluster.objects import Applied, Change, Event, Manifest, Progress, Ref
+from orchestrator.cluster import applying, change, evidence, logs, refusal, removal, waiting
+from orchestrator.cluster.api import Answer, Api
+from orchestrator.cluster.objects import Applied, Change, Event, Manifest, Progress, Ref, ref
 from orchestrator.cluster.readiness import ready
+from orchestrator.cluster.resources import Catalogue, Resource
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +19,8 @@ class Cluster:
 
     namespace: str
     """Where objects are that name no namespace."""
+    api: Api = field(repr=False)
+    catalogue: Catalogue = field(repr=False)
 
     def apply(
         self, objects: Sequence[Manifest], *, owner: str = "", dry_run: bool = False, force: bool = False
@@ -24,23 +30,27 @@ class Cluster:
         `owner` labels each object as one of a set (`orchestrator/set`), for `prune`. `force` takes fields from other
         managers; without it they are a RefusedError that names them. What was cut off is mended by applying again.
         """
-        raise NotImplementedError
+        return applying.apply(self, objects, owner=owner, dry_run=dry_run, force=force)
 
     def plan(
         self, objects: Sequence[Manifest], *, owner: str = "", prune: bool = False, force: bool = False
     ) -> tuple[Change, ...]:
         """What `apply` (and `prune`) would do: a dry run against what is there. Changes nothing."""
-        raise NotImplementedError
+        looked = applying.look(self, objects, owner=owner, force=force)
+        gone = removal.pruned(self, owner, objects) if prune and owner else ()
+        return (*(applying.planned(each) for each in looked), *(change.deletion(each) for each in gone))
 
     def get(self, kind: str, name: str, namespace: str = "", *, group: str = "") -> Manifest | None:
         """One object, or None where there is none."""
-        raise NotImplementedError
+        return self._one(self.catalogue.find(kind, group or None), namespace or self.namespace, name)
 
     def list(
         self, kind: str, namespace: str = "", *, group: str = "", labels: str = "", fields: str = ""
     ) -> tuple[Manifest, ...]:
         """Objects of a kind in a namespace; `labels` and `fields` are selectors such as `app=web,tier!=cache`."""
-        raise NotImplementedError
+        return self.listed(
+            self.catalogue.find(kind, group or None), namespace or self.namespace, labels=labels, fields=fields
+        )
 
     def delete(self, objects: Sequence[Manifest], *, seconds: float = 60.0) -> tuple[Ref, ...]:
         """Delete objects, what was made last first, with what hangs below them, and wait until they are gone.
@@ -48,14 +58,17 @@ class Cluster:
         Returns what was there. Raises BackendError that names what is left, and what holds it, after `seconds`;
         with `seconds=0` it does not wait.
         """
-        raise NotImplementedError
+        return removal.delete(self, objects, seconds=seconds)
 
-    def prune(self, owner: str, keep: Sequence[Manifest], *, dry_run: bool = False) -> tuple[Ref, ...]:
+    def prune(
+        self, owner: str, keep: Sequence[Manifest], *, dry_run: bool = False, seconds: float = 60.0
+    ) -> tuple[Ref, ...]:
         """Delete what is in the set `owner` in this namespace, was applied by us, and is not among `keep`.
 
         Never claims of volumes, namespaces or anything of the whole cluster.
         """
-        raise NotImplementedError
+        gone = removal.pruned(self, owner, keep)
+        return tuple(ref(each) for each in gone) if dry_run else removal.delete(self, gone, seconds=seconds)
 
     def wait(
         self,
@@ -64,17 +77,20 @@ class Cluster:
         seconds: float,
         until: Callable[[Manifest], Progress] = ready,
         said: Callable[[Ref, Progress], None] | None = None,
+        stuck: float = waiting.STUCK,
     ) -> tuple[Manifest, ...]:
         """Wait until all objects are as `until` wants them; the objects as they are then.
 
         `said` is told each time an object's progress changed. Raises BackendError at once for what failed for good,
-        else after `seconds`, with the reason in words from the object, its pods and their events.
+        after `stuck` seconds for what does not mend itself (an image that does not exist), else after `seconds`;
+        with the reason in words from the object, its pods and their events.
         """
-        raise NotImplementedError
+        return waiting.wait(self, objects, seconds=seconds, until=until, said=said, stuck=stuck)
 
     def why(self, manifest: Manifest) -> str:
         """Why an object is not ready, in words, from itself, its pods and events; "" where nothing is known."""
-        raise NotImplementedError
+        because = evidence.found(self, manifest)
+        return evidence.with_log(self, manifest, because) if because else ""
 
     def logs(
         self,
@@ -87,16 +103,56 @@ class Cluster:
         tail: int | None = None,
     ) -> Iterator[str]:
         """The lines of a container's log; with `follow` until it ends."""
-        raise NotImplementedError
+        return logs.lines(
+            self, pod, container, namespace or self.namespace, follow=follow, previous=previous, tail=tail
+        )
 
     def events(self, manifest: Manifest) -> tuple[Event, ...]:
         """What the cluster said of one object (of a Pod, a Deployment ...), the latest last."""
-        raise NotImplementedError
+        return evidence.events(self, manifest)
 
     def can_i(self, verb: str, kind: str, *, namespace: str = "", group: str = "", name: str = "") -> bool:
         """Whether our account may do something: `can_i("create", "InferenceService", group="serving.kserve.io")`."""
-        raise NotImplementedError
+        resource = self.catalogue.find(kind, group or None)
+        asked = {"verb": verb, "group": resource.group, "resource": resource.plural, "name": name}
+        where = {"namespace": namespace or self.namespace} if resource.is_namespaced else {}
+        spec = {"resourceAttributes": {**asked, **where}}
+        review = self._reviewed("authorization.k8s.io", "SelfSubjectAccessReview", spec)
+        return bool((review.get("status") or {}).get("allowed"))
 
     def account(self) -> str:
         """Who we are to the cluster, such as `system:serviceaccount:dev:orchestrator-deployer`."""
-        raise NotImplementedError
+        review = self._reviewed("authentication.k8s.io", "SelfSubjectReview", {})
+        return str(((review.get("status") or {}).get("userInfo") or {}).get("username", ""))
+
+    def live(self, manifest: Manifest) -> Manifest | None:
+        """An object as the cluster holds it now, in the version it is written in; None where there is none."""
+        about = ref(manifest, self.namespace)
+        return self._one(self.catalogue.of(manifest), about.namespace, about.name)
+
+    def listed(self, resource: Resource, namespace: str, *, labels: str = "", fields: str = "") -> tuple[Manifest, ...]:
+        """The objects of a resource; each says its kind, which the server leaves out in lists."""
+        query = {"labelSelector": labels, "fieldSelector": fields}
+        answer = self.api.request("GET", resource.path(namespace), query={k: v for k, v in query.items() if v})
+        data = self._good(answer, f"list {resource.qualified} of", None)
+        version = f"{resource.group}/{resource.version}" if resource.group else resource.version
+        return tuple({"apiVersion": version, "kind": resource.kind, **each} for each in data.get("items") or ())
+
+    def _one(self, resource: Resource, namespace: str, name: str) -> Manifest | None:
+        answer = self.api.request("GET", resource.path(namespace, name))
+        if answer.code == 404:
+            return None
+        about = Ref(resource.kind, name, namespace if resource.is_namespaced else "", resource.group)
+        found: Manifest = self._good(answer, "read", about)
+        return found
+
+    def _reviewed(self, group: str, kind: str, spec: Manifest) -> Manifest:
+        resource = self.catalogue.find(kind, group)
+        body = {"apiVersion": f"{group}/{resource.version}", "kind": kind, **({"spec": spec} if spec else {})}
+        found: Manifest = self._good(self.api.request("POST", resource.path(), body=body), f"ask a {kind} of", None)
+        return found
+
+    def _good(self, answer: Answer, verb: str, about: Ref | None) -> Any:
+        if not answer.is_good:
+            raise refusal.refused(answer, verb=verb, who=self.api.who, about=about)
+        return answer.data

@@ -50,6 +50,8 @@ class Change:
     ref: Ref
     action: Action
     fields: tuple[Field, ...] = ()
+    note: str = ""
+    """What could not be asked of the server: a namespace or a definition is made first."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,6 @@ from bed.certificates import Authority, Pair
 from bed.processes import Processes, free_port
 
 SERVICES, FIRST_SERVICE = "10.96.0.0/16", "10.96.0.1"
-PODS = "10.97.0.0/24"
 # An address of documentation: the object of the API server's own service must name one that is not loopback.
 NOWHERE = "192.0.2.1"
 NAMES = ("localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc")
@@ -130,9 +129,6 @@ def _controllers(control: Control, processes: Processes) -> None:
         "cluster-signing-cert-file": control.authority.file,
         "cluster-signing-key-file": control.authority.folder / "ca.key",
         "node-monitor-grace-period": BELIEVED,
-        "allocate-node-cidrs": "true",
-        "cluster-cidr": PODS,
-        "node-cidr-mask-size": "26",
         "leader-elect": "false",
         "profiling": "false",
         "bind-address": "127.0.0.1",

@@ -27,6 +27,7 @@ class Processes:
 
     folder: Path
     running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    ends: dict[str, signal.Signals] = field(default_factory=dict)
 
     def start(
         self,
@@ -36,6 +37,7 @@ class Processes:
         environment: Mapping[str, str] | None = None,
         end: signal.Signals = signal.SIGTERM,
     ) -> subprocess.Popen[bytes]:
+        self.ends[name] = end
         with self.log(name).open("ab") as log:
             self.running[name] = subprocess.Popen(
                 command,
@@ -72,7 +74,7 @@ class Processes:
         """Ends what was started last first."""
         for name in reversed(list(self.running)):
             process = self.running.pop(name)
-            process.terminate()
+            process.send_signal(self.ends[name])
             try:
                 process.wait(SECONDS)
             except subprocess.TimeoutExpired:

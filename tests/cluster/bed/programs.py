@@ -1,0 +1,87 @@
+"""The programs of the cluster: one binary, built by Go once per version of what it is made of, and kept."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+HERE = Path(__file__).parent.parent / "kubernetes"
+PAUSE = "pause"
+NAMES = (
+    "coredns",
+    "etcd",
+    "kube-apiserver",
+    "kube-controller-manager",
+    "kube-scheduler",
+    "kubelet",
+    "kube-proxy",
+    "kubectl",
+    "helm",
+)
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "orchestrator-tests"
+
+
+class NotBuiltError(Exception):
+    """There are no programs; the text says why, and `late` whether it was for lack of time."""
+
+    def __init__(self, text: str, *, late: bool = False) -> None:
+        super().__init__(text)
+        self.late = late
+
+
+def place() -> Path:
+    """The folder that holds them, or will."""
+    if told := os.environ.get("ORC_TEST_CLUSTER"):
+        return Path(told)
+    content = b"".join((HERE / name).read_bytes() for name in ("go.mod", "go.sum", "main.go", "pause/main.go"))
+    return CACHE / f"cluster-{hashlib.sha256(content).hexdigest()[:12]}"
+
+
+def ready() -> bool:
+    return all((place() / name).exists() for name in (*NAMES, PAUSE))
+
+
+def built(*, minutes: float | None = None) -> Path:
+    """The folder with the programs, built where they are not there, for at most so many minutes."""
+    folder = place()
+    if not ready():
+        _build(folder, minutes)
+    return folder
+
+
+def _build(folder: Path, minutes: float | None) -> None:
+    if shutil.which("go") is None:
+        raise NotBuiltError("Kubernetes is built by Go, and there is no go on the path")
+    folder.mkdir(parents=True, exist_ok=True)
+    print("building Kubernetes (once, about seven minutes with two cores) ...", file=sys.stderr, flush=True)
+    started = time.monotonic()
+    made = folder / f"kubernetes.{os.getpid()}"
+    command = ["go", "build", "-trimpath", "-ldflags=-s -w", "-o", str(made)]
+    # CGO off: the binary is the same wherever it is built, and needs nothing of the machine it runs on.
+    environment = {**os.environ, "CGO_ENABLED": "0", "GOFLAGS": "-mod=readonly"}
+    small = [*command[:-1], str(folder / PAUSE), "./pause"]
+    process = subprocess.Popen([*command, "."], cwd=HERE, env=environment, start_new_session=True)
+    try:
+        code = process.wait(None if minutes is None else minutes * 60)
+    except subprocess.TimeoutExpired:
+        text = f"Kubernetes could not be built within {minutes:g} minutes; what Go has done is kept for the next time"
+        raise NotBuiltError(text, late=True) from None
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        if process.returncode:
+            made.unlink(missing_ok=True)
+    if code or subprocess.run(small, cwd=HERE, env=environment, check=False).returncode:
+        raise NotBuiltError("go build failed: what it said is above")
+    made.replace(folder / "kubernetes")
+    for name in NAMES:
+        (folder / name).unlink(missing_ok=True)
+        (folder / name).symlink_to("kubernetes")
+    print(f"built in {(time.monotonic() - started) / 60:.1f} minutes: {folder}", file=sys.stderr, flush=True)

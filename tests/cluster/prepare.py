@@ -1,0 +1,129 @@
+"""Runs a command with a cluster: `prepare.py pytest tests/cluster` starts a real Kubernetes for as long as it takes.
+
+    prepare.py COMMAND...               the control plane, and a node where this machine can have one
+    prepare.py --within 20 COMMAND...   gives up where the programs cannot be built within 20 minutes: exit code 75
+    prepare.py --ready                  exit code 0 if the programs are there already
+
+The programs are built by Go from its module proxy, once, and kept in ~/.cache/orchestrator-tests ($ORC_TEST_CLUSTER
+names another folder). Everything that runs and all it writes is gone afterwards, however this ends. A node runs
+pods, and needs root, containerd, runc and the CNI plug-ins; `--control-plane` does without.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType
+
+from bed import control, node, programs, worker
+from bed.control import Control
+from bed.processes import NotStartedError, Processes
+from bed.programs import NotBuiltError
+
+CRDS = Path(__file__).parent / "crds"
+# sysexits.h: a failure that may pass. Of our own choosing for "not run", so that nobody takes it for failed tests.
+NOT_RUN = 75
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--ready", action="store_true", help="say whether the programs are there, and do nothing")
+    parser.add_argument("--within", type=float, metavar="MINUTES", help="give up building after so many minutes")
+    parser.add_argument("--control-plane", action="store_true", help="without a node: nothing runs in pods")
+    parser.add_argument("command", nargs=argparse.REMAINDER)
+    told = parser.parse_args()
+    if told.ready:
+        return 0 if programs.ready() else 1
+    if not told.command:
+        parser.error("which command is to be run with the cluster?")
+    signal.signal(signal.SIGTERM, _leave)
+    try:
+        folder = programs.built(minutes=told.within)
+        with cluster(folder, with_node=not told.control_plane) as variables:
+            return _run(told.command, variables)
+    except NotBuiltError as error:
+        print(f"no cluster: {error}", file=sys.stderr)
+        return NOT_RUN if error.late or told.within is not None else 1
+    except NotStartedError as error:
+        print(f"no cluster: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+
+
+@contextlib.contextmanager
+def cluster(binaries: Path, *, with_node: bool) -> Iterator[dict[str, str]]:
+    """Variables by which a cluster answers that lives as long as this."""
+    started = time.monotonic()
+    missing = worker.missing() if with_node else "it was not asked for"
+    with tempfile.TemporaryDirectory(prefix="orc-cluster-") as held:
+        folder = Path(held)
+        processes = Processes(folder)
+        try:
+            place = worker.place(folder, processes) if not missing else None
+            made = control.start(folder, binaries, processes, address=place.host if place else "127.0.0.1")
+            _define(made, processes)
+            if place:
+                node.start(made, place, processes)
+            what = "a control plane and a node" if place else f"a control plane without a node: {missing}"
+            print(f"cluster: {what} (in {time.monotonic() - started:.0f} s)", file=sys.stderr, flush=True)
+            yield {
+                "KUBECONFIG": str(made.kubeconfig),
+                "PATH": f"{binaries}{os.pathsep}{os.environ['PATH']}",
+                # How a test gives the node an image: this, and the archive.
+                "ORC_TEST_IMPORT": " ".join(node.importing(place)) if place else "",
+            }
+        finally:
+            processes.stop()
+            worker.clean()
+
+
+def _define(made: Control, processes: Processes) -> None:
+    """The resources that are not Kubernetes' own, and the word that this cluster is the tests'."""
+
+    def kubectl(*words: str) -> subprocess.CompletedProcess[str]:
+        command = [str(made.programs / "kubectl"), "--kubeconfig", str(made.kubeconfig), *words]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    def defined() -> bool:
+        # Fails, too, where one is so new that it has no conditions at all.
+        words = ("wait", "--for=condition=Established", "--timeout=10s", "--all", "customresourcedefinitions")
+        return kubectl(*words).returncode == 0
+
+    for words in (
+        ("apply", "--server-side", "--filename", str(CRDS)),
+        ("create", "configmap", "orchestrator-tests", "--namespace=kube-system"),
+    ):
+        done = kubectl(*words)
+        if done.returncode:
+            raise NotStartedError(done.stderr.strip())
+    processes.wait("the definitions of KServe's and KFP's resources", defined, 60)
+
+
+def _run(command: list[str], variables: dict[str, str]) -> int:
+    """Runs the command, which is told of a signal as we are; its exit code is ours."""
+    process = subprocess.Popen(command, env={**os.environ, **variables})
+    try:
+        return process.wait()
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(20)
+            process.kill()
+
+
+def _leave(number: int, _: FrameType | None) -> None:
+    sys.exit(128 + number)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -8,13 +8,14 @@ UV := $(BIN)/uv
 # Byte code compiled at install time is worth seconds at every first import.
 INSTALL := UV_COMPILE_BYTECODE=1 $(UV) pip install --quiet --python $(BIN)/python
 
-.PHONY: help demo test containers cluster-up cluster-down check format lock benchmarks clean
+.PHONY: help demo test containers cluster cluster-up cluster-down check format lock benchmarks clean
 
 help:
 	@echo "make demo        run the main job: 344 penguins to a served model"
 	@echo "make test        run the tests (installs TensorFlow, CPU, too)"
 	@echo "make containers  run the tests that need Docker or Podman"
 	@echo "make cluster-up  turn a kind cluster into one that runs pipelines and serves models; cluster-down removes it"
+	@echo "make cluster     run the tests that need Kubernetes, with one of their own"
 	@echo "make check       what CI runs: format, lint, types, layers, tests"
 	@echo "make format      format the code"
 	@echo "make lock        resolve the lock anew"
@@ -38,6 +39,10 @@ cluster-up: $(VENV)/.demo
 cluster-down:
 	kind delete cluster --name orchestrator
 	docker rm --force --volumes orchestrator-registry
+
+# Starts a Kubernetes of its own: Go builds it once (seven minutes), and root has pods run on a node, too.
+cluster: $(VENV)/.dev
+	$(BIN)/python tests/cluster/prepare.py $(BIN)/python -m pytest tests/cluster
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check .

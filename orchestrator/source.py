@@ -6,7 +6,7 @@ Values follow YAML 1.2's core schema: `yes`, `on` and `2024-01-01` are text, `1e
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -74,6 +74,12 @@ class Source:
 def read(path: Path, *, limit: int = MAX_BYTES, name: str = "") -> Source:
     """Read and parse a YAML file; `name` is how errors call it. Raises PipelineError."""
     shown = name or str(path)
+    return parse(text(path, limit=limit, name=shown), shown)
+
+
+def text(path: Path, *, limit: int = MAX_BYTES, name: str = "") -> str:
+    """The text of a file that is no larger than `limit`. Raises PipelineError."""
+    shown = name or str(path)
     try:
         size = path.stat().st_size
         if size > limit:
@@ -85,7 +91,7 @@ def read(path: Path, *, limit: int = MAX_BYTES, name: str = "") -> Source:
     except OSError as error:
         raise PipelineError([Problem(Location(shown), f"cannot be read: {error.strerror}")]) from error
     try:
-        return parse(raw.decode("utf-8-sig"), shown)
+        return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
         place = Location(shown, line, 1)
@@ -95,9 +101,19 @@ def read(path: Path, *, limit: int = MAX_BYTES, name: str = "") -> Source:
 
 def parse(text: str, name: str) -> Source:
     """Parse YAML text; `name` stands for the file in errors. Raises PipelineError with every problem found."""
-    composer = _Composer(name)
+    (found,) = _parsed(text, _Composer(name))
+    return found
+
+
+def documents(text: str, name: str, *, value: Callable[[str], Any] = scalar.value) -> tuple[Source, ...]:
+    """Parse YAML text of any number of documents, empty ones left out; `value` says what a plain word means."""
+    return tuple(found for found in _parsed(text, _Composer(name, several=True, value=value)) if found.data is not None)
+
+
+def _parsed(text: str, composer: _Composer) -> list[Source]:
+    name = composer.name
     try:
-        root = composer.compose(text)
+        roots = composer.compose(text)
     except yaml.MarkedYAMLError as error:
         raise PipelineError([_syntax(error, text, name)]) from error
     except yaml.YAMLError as error:
@@ -105,12 +121,13 @@ def parse(text: str, name: str) -> Source:
         line = text.count("\n", 0, position) + 1
         problem = Problem(Location(name, line, 1), f"not a text file: {getattr(error, 'reason', error)}")
         raise PipelineError([problem]) from error
-    if root is None:
+    if not roots:
         raise PipelineError([Problem(Location(name), "the file is empty")])
     if composer.problems:
         raise PipelineError(composer.problems)
-    _refuse_bomb(root, name)
-    return Source(name, _plain(root), root)
+    for root in roots:
+        _refuse_bomb(root, name)
+    return [Source(name, _plain(root), root) for root in roots]
 
 
 def model(cls: type[T], source: Source) -> T:
@@ -130,35 +147,44 @@ def model(cls: type[T], source: Source) -> T:
 class _Composer:
     """Builds nodes from libyaml's events, without recursion: no input can exhaust the stack."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *, several: bool = False, value: Callable[[str], Any] = scalar.value) -> None:
         self.name = name
+        self.several = several
+        self.value = value
         self.problems: list[Problem] = []
         self.anchors: dict[str, _Node] = {}
         self.stack: list[tuple[_Node, bool, list[_Node]]] = []
-        self.root: _Node | None = None
+        self.roots: list[_Node] = []
 
-    def compose(self, text: str) -> _Node | None:
+    def compose(self, text: str) -> list[_Node]:
         documents = 0
         for event in yaml.parse(text, Loader=_PARSER):
             match event:
                 case yaml.DocumentStartEvent():
                     documents += 1
-                    if documents > 1:
+                    if documents > 1 and not self.several:
                         self._problem(event, "a second document begins here", "one file holds one document: drop '---'")
-                        return self.root
+                        return self.roots
+                    self.anchors = {}
                 case yaml.ScalarEvent():
-                    self._add(self._anchored(event, _scalar(event)))
+                    self._add(self._anchored(event, self._scalar(event)))
                 case yaml.SequenceStartEvent() | yaml.MappingStartEvent():
                     node = self._anchored(event, _node(event))
                     self.stack.append((node, isinstance(event, yaml.MappingStartEvent), []))
                     if len(self.stack) > MAX_DEPTH:
                         self._problem(event, _TOO_DEEP)
-                        return self.root or node
+                        return self.roots or [node]
                 case yaml.SequenceEndEvent() | yaml.MappingEndEvent():
                     self._close()
                 case yaml.AliasEvent():
                     self._alias(event)
-        return self.root
+        return self.roots
+
+    def _scalar(self, event: Any) -> _Node:
+        node = _node(event)
+        plain = event.implicit[0] and event.tag is None
+        node.value = self.value(event.value) if plain else event.value
+        return node
 
     def _anchored(self, event: Any, node: _Node) -> _Node:
         if event.anchor is not None:
@@ -179,7 +205,7 @@ class _Composer:
         if self.stack:
             self.stack[-1][2].append(node)
         else:
-            self.root = node
+            self.roots.append(node)
 
     def _close(self) -> None:
         node, is_mapping, children = self.stack.pop()
@@ -216,13 +242,6 @@ class _Composer:
 
 def _node(event: Any) -> _Node:
     return _Node(event.start_mark.line + 1, event.start_mark.column + 1)
-
-
-def _scalar(event: Any) -> _Node:
-    node = _node(event)
-    plain = event.implicit[0] and event.tag is None
-    node.value = scalar.value(event.value) if plain else event.value
-    return node
 
 
 def _spelled(value: Any) -> str:

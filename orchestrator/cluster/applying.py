@@ -38,16 +38,22 @@ class Looked:
 
 
 def apply(
-    cluster: Cluster, objects: Sequence[Manifest], *, owner: str, dry_run: bool, force: bool
+    cluster: Cluster,
+    objects: Sequence[Manifest],
+    *,
+    owner: str,
+    dry_run: bool,
+    force: bool,
+    manager: str = MANAGER,
 ) -> tuple[Applied, ...]:
     """Apply all, or, where one is not as it must be, none."""
-    looked = look(cluster, objects, owner=owner, force=force)
+    looked = look(cluster, objects, owner=owner, force=force, manager=manager)
     if dry_run:
         return tuple(_applied(each.live, each.after or each.manifest) for each in looked)
     made: list[Applied] = []
     for each in looked:
         try:
-            answer = _patch(cluster, each.manifest, force=force)
+            answer = _patch(cluster, each.manifest, force=force, manager=manager)
         except BackendError as error:
             raise _midway(error, made, looked) from error
         made.append(_applied(each.live, answer))
@@ -56,7 +62,9 @@ def apply(
     return tuple(made)
 
 
-def look(cluster: Cluster, objects: Sequence[Manifest], *, owner: str, force: bool) -> list[Looked]:
+def look(
+    cluster: Cluster, objects: Sequence[Manifest], *, owner: str, force: bool, manager: str = MANAGER
+) -> list[Looked]:
     """The objects in order, each tried without being kept. Raises RefusedError with all that is wrong."""
     ordered = order.sorted_to_apply(objects)
     new_namespaces: set[str] = set()
@@ -64,7 +72,7 @@ def look(cluster: Cluster, objects: Sequence[Manifest], *, owner: str, force: bo
     problems: list[RefusedError] = []
     for each in ordered:
         try:
-            found = _look(cluster, each, ordered, new_namespaces, owner=owner, force=force)
+            found = _look(cluster, each, ordered, new_namespaces, owner=owner, force=force, manager=manager)
         except RefusedError as error:
             problems.append(_placed(error, each, cluster))
             continue
@@ -77,7 +85,14 @@ def look(cluster: Cluster, objects: Sequence[Manifest], *, owner: str, force: bo
 
 
 def _look(
-    cluster: Cluster, manifest: Manifest, ordered: Sequence[Manifest], new: set[str], *, owner: str, force: bool
+    cluster: Cluster,
+    manifest: Manifest,
+    ordered: Sequence[Manifest],
+    new: set[str],
+    *,
+    owner: str,
+    force: bool,
+    manager: str,
 ) -> Looked:
     if not ref(manifest).name:
         raise RefusedError(f"{manifest.get('kind')} has no metadata.name", reason="Invalid", field="metadata")
@@ -93,7 +108,7 @@ def _look(
         return Looked(body, None, None, "not checked: its namespace is made first")
     live = cluster.live(body)
     try:
-        return Looked(body, live, _patch(cluster, body, force=force, dry_run=True))
+        return Looked(body, live, _patch(cluster, body, force=force, dry_run=True, manager=manager))
     except RefusedError as error:
         if error.reason not in _LATER or len(ordered) == 1:
             raise
@@ -120,10 +135,12 @@ def _owned(manifest: Manifest, namespace: str | None, owner: str) -> Manifest:
     return {**{key: value for key, value in manifest.items() if key != "status"}, "metadata": metadata}
 
 
-def _patch(cluster: Cluster, manifest: Manifest, *, force: bool, dry_run: bool = False) -> Manifest:
+def _patch(
+    cluster: Cluster, manifest: Manifest, *, force: bool, dry_run: bool = False, manager: str = MANAGER
+) -> Manifest:
     resource = cluster.catalogue.of(manifest)
     about = ref(manifest) if resource.is_namespaced else Ref(**{**_asdict(ref(manifest)), "namespace": ""})
-    query = {"fieldManager": MANAGER, "fieldValidation": "Strict", "force": str(force).lower()}
+    query = {"fieldManager": manager, "fieldValidation": "Strict", "force": str(force).lower()}
     answer = cluster.api.request(
         "PATCH",
         resource.path(about.namespace, about.name),

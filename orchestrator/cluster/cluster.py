@@ -23,14 +23,21 @@ class Cluster:
     catalogue: Catalogue = field(repr=False)
 
     def apply(
-        self, objects: Sequence[Manifest], *, owner: str = "", dry_run: bool = False, force: bool = False
+        self,
+        objects: Sequence[Manifest],
+        *,
+        owner: str = "",
+        dry_run: bool = False,
+        force: bool = False,
+        manager: str = applying.MANAGER,
     ) -> tuple[Applied, ...]:
         """Server-side apply with strict fields, in the order objects need each other; returned in that order.
 
         `owner` labels each object as one of a set (`orchestrator/set`), for `prune`. `force` takes fields from other
         managers; without it they are a RefusedError that names them. What was cut off is mended by applying again.
+        `manager` is as whom the fields are held.
         """
-        return applying.apply(self, objects, owner=owner, dry_run=dry_run, force=force)
+        return applying.apply(self, objects, owner=owner, dry_run=dry_run, force=force, manager=manager)
 
     def plan(
         self, objects: Sequence[Manifest], *, owner: str = "", prune: bool = False, force: bool = False

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.cluster import reason
 from orchestrator.cluster.objects import Event, Manifest, Ref, ref
 from orchestrator.cluster.reason import Reason
+from orchestrator.cluster.refusal import RefusedError
 from orchestrator.errors import BackendError
 
 if TYPE_CHECKING:
@@ -59,6 +60,10 @@ def pods(cluster: Cluster, manifest: Manifest) -> tuple[Manifest, ...]:
     about = ref(manifest, cluster.namespace)
     if about.kind == "Pod":
         return (manifest,)
+    if about.kind == "InferenceService":
+        # By its label: an account that deploys may see pods, and not what makes them.
+        found_here = cluster.list("Pod", about.namespace, labels=f"{SERVICE}={about.name}")
+        return tuple(each for each in found_here if not each["metadata"].get("deletionTimestamp"))
     makers = [each for each in _makers(cluster, manifest) if each.get("kind") in _OWNERS]
     uids = {each["metadata"].get("uid") for each in makers}
     found: list[Manifest] = []
@@ -111,7 +116,10 @@ def _makers(cluster: Cluster, manifest: Manifest) -> list[Manifest]:
         own = [each for each in sets if manifest["metadata"].get("uid") in _owners(each)]
         return [*sorted(own, key=_revision)[-1:], manifest]
     if about.kind == "InferenceService":
-        made = cluster.list("Deployment", about.namespace, group="apps", labels=f"{SERVICE}={about.name}")
+        try:
+            made = cluster.list("Deployment", about.namespace, group="apps", labels=f"{SERVICE}={about.name}")
+        except RefusedError:
+            made = ()
         return [*(below for each in made for below in _makers(cluster, each)), manifest]
     return [manifest]
 

@@ -17,8 +17,12 @@ def ready(manifest: Manifest) -> Progress:
     kind = str(manifest.get("kind", ""))
     status: Mapping[str, Any] = manifest.get("status") or {}
     seen = status.get("observedGeneration")
-    # A status of an older generation says nothing of what was just applied.
-    if isinstance(seen, int) and seen < (manifest.get("metadata") or {}).get("generation", 0):
+    # A status of an older generation says nothing of what was just applied. KServe counts its Deployment's instead.
+    if (
+        kind != "InferenceService"
+        and isinstance(seen, int)
+        and seen < (manifest.get("metadata") or {}).get("generation", 0)
+    ):
         return Progress(done=False, text="its controller has not seen the change yet")
     return _KINDS.get(kind, _by_condition)(manifest, status)
 

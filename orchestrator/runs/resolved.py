@@ -1,0 +1,93 @@
+"""An endpoint file with every variant resolved to an approved, intact model version: what a server can be told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from pathlib import Path
+
+from orchestrator import registry, source
+from orchestrator.errors import OrchestratorError
+from orchestrator.model import folder, manifest
+from orchestrator.registry import Approval, ModelVersion
+from orchestrator.serving import declarations, endpoint
+from orchestrator.serving.declarations import Declaration
+from orchestrator.serving.endpoint import Endpoint
+from orchestrator.serving.kserve import check as for_kserve
+from orchestrator.serving.kserve import objects
+from orchestrator.settings import Settings
+
+Find = Callable[[str], ModelVersion]
+CHAMPION = "champion"
+
+
+def manifests(file: Path, settings: Settings, place: objects.Place) -> tuple[objects.Manifest, ...]:
+    """An endpoint file as objects of a cluster. A variant that names a registered model takes its champion.
+
+    Raises PipelineError for what is wrong in the file, OrchestratorError for a version that may not be deployed.
+    """
+    document = source.read(file)
+    spec = endpoint.parse(document)
+    for_kserve.check(document, spec)
+    find = registry.open(settings.tracking_uri, state=settings.state).version
+    versions = {variant.name: find(_reference(variant)) for variant in spec.variants}
+    return objects.render(declaration(spec, versions), place)
+
+
+def declaration(
+    spec: Endpoint,
+    versions: Mapping[str, ModelVersion],
+    *,
+    example: ModelVersion | None = None,
+    run: str = "",
+    at: datetime | None = None,
+) -> Declaration:
+    """The declaration of an endpoint whose variants, by name, are these versions; each is checked, nothing touched.
+
+    The example is that of one version, by default of the first one.
+    """
+    for found in {found.uri: found for found in versions.values()}.values():
+        check(found)
+    variants = tuple(
+        declarations.Variant(
+            name=variant.name,
+            model=versions[variant.name].name,
+            version=versions[variant.name].version,
+            path=str(versions[variant.name].path.absolute()),
+            digest=versions[variant.name].digest,
+            weight=variant.weight,
+        )
+        for variant in spec.variants
+    )
+    shown = manifest.read((example or next(iter(versions.values()))).path).example
+    return Declaration(
+        name=spec.metadata.name,
+        variants=variants,
+        spec=spec,
+        example={"inputs": [dict(record) for record in shown]},
+        run=run,
+        declared_at=at.isoformat() if at else "",
+    )
+
+
+def check(version: ModelVersion) -> None:
+    """Refuse a version that nobody approved, or whose folder is not what was published."""
+    if version.approval is not Approval.APPROVED:
+        approve = f"`orc models approve {version.name}/{version.version}`, then `orc resume`"
+        hint = approve if version.approval is Approval.PENDING else "deploy another version"
+        raise OrchestratorError(
+            f"{version.uri} is {version.approval}, and only an approved version is deployed", hint=hint
+        )
+    if not version.digest:
+        raise OrchestratorError(f"{version.uri} has no digest", hint="publish it with the publish component")
+    found = folder.digest(version.path)
+    if found != version.digest:
+        raise OrchestratorError(
+            f"{version.uri} was changed after it was published: it has digest {found}, not {version.digest}",
+            hint="train and publish the model again",
+        )
+
+
+def _reference(variant: endpoint.Variant) -> str:
+    named = variant.model.removeprefix("models:/")
+    return variant.model if "@" in named or "/" in named else f"{named}@{CHAMPION}"

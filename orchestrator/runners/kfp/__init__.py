@@ -1,5 +1,6 @@
 """IR to events through the REST API of Kubeflow Pipelines. The only importer of its client."""
 
+from orchestrator.runners.kfp.about import version as version
 from orchestrator.runners.kfp.connection import Connection as Connection
 from orchestrator.runners.kfp.package import Version as Version
 from orchestrator.runners.kfp.package import upload as upload
@@ -18,3 +19,4 @@ from orchestrator.runners.kfp.runner import page as page
 from orchestrator.runners.kfp.runner import pods as pods
 from orchestrator.runners.kfp.runner import retry as retry
 from orchestrator.runners.kfp.runner import run as run
+from orchestrator.runners.kfp.runner import status as status

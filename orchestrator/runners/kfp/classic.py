@@ -1,0 +1,143 @@
+"""The tasks of a run on a server with ML Metadata, which tells the nodes of an Argo workflow and not their names.
+
+Each detail has a display name and the ids of what follows it. The layout (`argo`) says which names those ids stand for,
+and so where the detail is: what it holds names it, and what follows it must wait for it. Of details that nothing
+follows, and that look alike, the one whose times fit best is taken.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from orchestrator.ir.platform import PlatformSpec
+from orchestrator.ir.spec import PipelineSpec
+from orchestrator.runners.events import Status
+from orchestrator.runners.kfp import argo
+from orchestrator.runners.kfp.argo import Node
+from orchestrator.runners.kfp.seen import Attempt, Seen, seconds
+
+_STATUS = {
+    "PENDING": Status.PENDING,
+    "RUNNING": Status.RUNNING,
+    "SUCCEEDED": Status.SUCCEEDED,
+    "SKIPPED": Status.NOT_TRIGGERED,
+    "FAILED": Status.FAILED,
+    "CANCELED": Status.CANCELLED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Detail:
+    """A node of the workflow as the server tells it."""
+
+    shown: str
+    status: Status | None
+    """None for one that was left out: what it waits for did not end well."""
+    started: float
+    ended: float
+    follows: frozenset[str]
+
+
+def tasks(told: Iterable[Mapping[str, Any]], pipeline: PipelineSpec, platform: PlatformSpec) -> dict[str, Seen]:
+    """What is seen of each task, by our path."""
+    details = [_detail(each) for each in told]
+    present = {each for detail in details for each in detail.follows}
+    workflow = next((each.rpartition("-")[0] for each in sorted(present)), "")
+    if not workflow:
+        return {}
+    nodes = list(argo.nodes(pipeline, platform, workflow, present))
+    placed = _placed(details, nodes, workflow)
+    return dict(_tasks(placed, workflow))
+
+
+def _detail(told: Mapping[str, Any]) -> Detail:
+    follows = [str(child.get("pod_name") or child.get("task_id") or "") for child in told.get("child_tasks") or []]
+    started, ended = seconds(told.get("start_time")), seconds(told.get("end_time"))
+    status = _STATUS.get(str(told.get("state", "")))
+    return Detail(str(told.get("display_name", "")), status, started, ended, frozenset(follows) - {""})
+
+
+def _placed(details: Sequence[Detail], nodes: Sequence[Node], workflow: str) -> dict[Node, Detail]:
+    """Which detail tells of which node."""
+    by_id = {argo.identity(workflow, node.name): node for node in nodes}
+    by_shown: dict[str, list[Node]] = defaultdict(list)
+    for node in nodes:
+        by_shown[node.shown].append(node)
+    placed: dict[Node, Detail] = {}
+    open_: dict[str, list[tuple[Detail, list[Node]]]] = defaultdict(list)
+    for detail in details:
+        after = [by_id[each] for each in detail.follows if each in by_id]
+        alike = by_shown[detail.shown]
+        held = [node for node in alike if any(node.holds(each.name) for each in after)]
+        fitting = held or [node for node in alike if all(node.leads(each) for each in after)] or alike
+        if len(fitting) == 1:
+            placed[fitting[0]] = detail
+        else:
+            open_[detail.shown].append((detail, fitting))
+    # Those whose followers leave the fewest choices first, so that the others do not take their places.
+    for waiting in open_.values():
+        for detail, fitting in sorted(waiting, key=lambda each: (len(each[1]), each[0].started)):
+            free = [node for node in fitting if node not in placed]
+            if free:
+                placed[min(free, key=lambda node: _distance(node, detail, placed))] = detail
+    return placed
+
+
+def _distance(node: Node, detail: Detail, placed: Mapping[Node, Detail]) -> float:
+    """How far the times of a detail are from those of what stands around the node, as far as that is known."""
+    around, _, last = node.name.rpartition(".")
+    beside = f"{around}.{last}-driver"
+    for other, told in placed.items():
+        if node.role in ("executor", "attempt") and other.name == around:
+            return abs(told.started - detail.started) + abs(told.ended - detail.ended)
+        if node.role == "task" and other.name == beside:
+            return abs(told.ended - detail.started)
+    return 1e9
+
+
+def _tasks(placed: Mapping[Node, Detail], workflow: str) -> Iterator[tuple[str, Seen]]:
+    """The nodes that belong together as one task each."""
+    together: dict[str, dict[str, list[tuple[Node, Detail]]]] = defaultdict(lambda: defaultdict(list))
+    for node, detail in placed.items():
+        if node.role != "other" and node.name not in (workflow, f"{workflow}.root-driver"):
+            together["/".join(each.key for each in node.segments)][node.role].append((node, detail))
+    for path, roles in together.items():
+        seen = _seen(roles, workflow)
+        if seen is not None:
+            yield path, seen
+
+
+def _seen(roles: Mapping[str, list[tuple[Node, Detail]]], workflow: str) -> Seen | None:
+    drivers = [detail for _, detail in roles.get("driver", [])]
+    failed = next((each for each in drivers if each.status is Status.FAILED), None)
+    if failed:
+        return Seen(Status.FAILED, failed.started, failed.ended, "its driver failed", _pods(roles, workflow, "driver"))
+    if not roles.get("task"):
+        return Seen(Status.PENDING, min(each.started for each in drivers)) if drivers else None
+    task = roles["task"][0][1]
+    executors = [detail for _, detail in roles.get("executor", [])]
+    status = task.status
+    if status is None:
+        return None
+    pods = _pods(roles, workflow, "attempt" if roles.get("attempt") else "executor") or _pods(roles, workflow, "task")
+    if executors and executors[0].status is Status.NOT_TRIGGERED and status is not Status.FAILED:
+        status = Status.SKIPPED if status is Status.SUCCEEDED else status
+        pods = ()
+    elif status is Status.RUNNING and executors and executors[0].status is Status.PENDING:
+        status = Status.PENDING  # Its pod is not there yet: it has no place, or no image.
+    tries = sorted(roles.get("attempt", []), key=lambda each: int(each[0].shown[len("executor(") : -1]))
+    attempts = tuple(
+        Attempt(number, each.started, each.ended, each.status is Status.FAILED)
+        for number, (_, each) in enumerate(tries, 1)
+    )
+    return Seen(status, task.started, task.ended if status.final else 0, "", pods, attempts)
+
+
+def _pods(roles: Mapping[str, list[tuple[Node, Detail]]], workflow: str, role: str) -> tuple[str, ...]:
+    found = sorted(
+        (each for each, _ in roles.get(role, []) if each.template), key=lambda each: (len(each.name), each.name)
+    )
+    return tuple(argo.pod(workflow, node) for node in found)

@@ -1,0 +1,141 @@
+"""A run watched to its end: looked at in growing pauses, and soon again when something happened."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from orchestrator.errors import BackendError
+from orchestrator.runners.events import Event, RunFinished, Status, TaskId, Warned
+from orchestrator.runners.kfp import gate
+from orchestrator.runners.kfp.client import Client, UnansweredError
+from orchestrator.runners.kfp.look import Eye
+from orchestrator.runners.kfp.progress import Progress
+from orchestrator.runners.kfp.seen import Seen, SeenRun
+from orchestrator.stores.artifacts import NOTHING
+
+if TYPE_CHECKING:
+    from orchestrator.runners.kfp.runner import Request
+
+SHORTEST, LONGEST = 0.5, 5.0
+PATIENCE = 600.0
+"""Seconds the server may be gone while a run goes on."""
+_WAITS = 300.0
+"""Seconds after which a task that has no pod is spoken of."""
+
+
+@dataclass(slots=True)
+class Watch:
+    """The watching of one run."""
+
+    request: Request
+    client: Client
+    identity: str
+    clock: Callable[[], float]
+    sleep: Callable[[float], None]
+    _told: set[str] = field(default_factory=set)
+    """What has been warned of."""
+    _checked: float = 0
+    _gone: float = 0
+    """Since when the server has not answered."""
+
+    def events(self) -> Iterator[Event]:
+        """What happens until the run has ended."""
+        request = self.request
+        eye = Eye(self.client, request.pipeline, request.platform)
+        progress = Progress(request.pipeline, self._why)
+        pause, cancelled = SHORTEST, False
+        while True:
+            try:
+                run = eye.look(self.identity)
+                self._gone = 0
+            except UnansweredError as error:
+                yield from self._patient(error)
+                self.sleep(LONGEST)
+                continue
+            cancelled = cancelled or run.cancelling or request.cancelled()
+            happened = progress.events(_cancelled(run, cancelled=cancelled), self.clock())
+            yield from happened
+            if run.status.final:
+                yield from self._finished(run, progress, cancelled=cancelled)
+                return
+            yield from self._troubles(run)
+            pause = SHORTEST if happened else min(pause * 1.5, LONGEST)
+            self.sleep(pause)
+
+    def _patient(self, error: UnansweredError) -> Iterator[Event]:
+        """The run goes on without us: what was asked is asked again for some minutes."""
+        now = self.clock()
+        if not self._gone:
+            self._gone = now
+            yield Warned(f"{error.message}; the run goes on, and is looked for again", now)
+        elif now - self._gone > PATIENCE:
+            raise error
+
+    def _finished(self, run: SeenRun, progress: Progress, *, cancelled: bool) -> Iterator[Event]:
+        status, reason = run.status, ""
+        at = run.ended or self.clock()
+        if status is Status.FAILED and cancelled:
+            status = Status.CANCELLED
+        if status is Status.FAILED:
+            failure = progress.root.failure
+            reason = f"{failure[0].name}: {failure[1]}" if failure else run.reason
+        if status is Status.SUCCEEDED:
+            root = run.pipeline_root or self.request.pipeline_root
+            found = gate.verdicts(run, self.request.pipeline, root, self.request.pods.logs)
+            status, reason = gate.outcome(found)
+            for each in found:
+                if not each.decision:
+                    yield Warned(f"{each.task}: what the gate decided is not known here; its log says it", at)
+        yield RunFinished(self.request.run, status, at, reason, progress.root.outputs or NOTHING)
+
+    def _troubles(self, run: SeenRun) -> Iterator[Event]:
+        """Pods that do not get on, which KFP's server does not speak of: their runs would go on for ever."""
+        now = self.clock()
+        if now - self._checked < self.request.stuck:
+            return
+        self._checked = now
+        for pod, reason in self._said(run.id).items():
+            if (key := f"{pod} {reason}") not in self._told:
+                self._told.add(key)
+                task = next((path for path, seen in run.tasks.items() if is_of(pod, seen)), "")
+                yield Warned(f"{task or pod} does not get on: {reason}", now)
+        for path, seen in run.tasks.items():
+            if seen.status is Status.PENDING and 0 < seen.started < now - _WAITS and path not in self._told:
+                self._told.add(path)
+                hint = f"kubectl get pods -l pipeline/runid={run.id}"
+                yield Warned(f"{path} has waited {(now - seen.started) / 60:.0f} min for its pod; {hint}", now)
+
+    def _said(self, run: str) -> dict[str, str]:
+        try:
+            return dict(self.request.pods.troubles(run))
+        except BackendError:
+            return {}
+
+    def _why(self, _task: TaskId, seen: Seen) -> str:
+        """Why a task failed: what the cluster says of its pod, else the end of its log."""
+        said = self._said(self.identity)
+        for pod, reason in said.items():
+            if is_of(pod, seen):
+                return reason
+        for pod in reversed(seen.pods):
+            try:
+                lines = [line.rstrip() for line in self.request.pods.logs(pod)]
+            except BackendError:
+                continue
+            told = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
+            last = next((line for line in reversed(lines) if line.strip() and not line.startswith("::")), "")
+            if told or last:
+                more = f" (and {len(told) - 1} more)" if len(told) > 1 else ""
+                return told[0] + more if told else last.strip()[:300]
+        return "the server does not say why" + (f"; see the log of the pod {seen.pods[-1]}" if seen.pods else "")
+
+
+def is_of(pod: str, seen: Seen) -> bool:
+    """Whether a pod is one of a task's: by its name, or by the number at its end, which is the task's own."""
+    return any(pod == each or pod.rpartition("-")[2] == each.rpartition("-")[2] for each in seen.pods)
+
+
+def _cancelled(run: SeenRun, *, cancelled: bool) -> SeenRun:
+    return replace(run, cancelling=cancelled) if cancelled != run.cancelling else run

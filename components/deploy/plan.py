@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from orchestrator.deployment import resolved
+from orchestrator.deployment.resolved import Find
 from orchestrator.errors import OrchestratorError
 from orchestrator.registry import ModelVersion
-from orchestrator.runs import resolved
-from orchestrator.runs.resolved import Find
 from orchestrator.serving import endpoint
 from orchestrator.serving.declarations import Declaration
 from orchestrator.serving.endpoint import Endpoint

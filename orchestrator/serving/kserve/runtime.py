@@ -38,7 +38,7 @@ def _container(image: str) -> dict[str, Any]:
     return {
         "name": CONTAINER,
         "image": image,
-        "command": ["python", "-m", "orchestrator.runs.served"],
+        "command": ["python", "-m", "orchestrator.deployment.served"],
         # Every address of the pod: its readiness is asked, and its requests come, from outside.
         "args": ["--host", "0.0.0.0", "--port", str(PORT)],  # noqa: S104
         "ports": [{"name": "http1", "containerPort": PORT, "protocol": "TCP"}],

@@ -1,4 +1,4 @@
-"""`python -m orchestrator.runs.served`: the model server in a pod. It fetches what it is told to serve, and serves it.
+"""`python -m orchestrator.deployment.served`: the model server in a pod. It fetches what it is told, and serves it.
 
 $ORC_DECLARATION says what, $MLFLOW_TRACKING_URI where the models are. When all are there this program becomes the model
 server (`python -m orchestrator.serving`) in the same process: the registry's client is a memory of 100 MB that a server
@@ -34,7 +34,7 @@ Find = Callable[[str], ModelVersion]
 
 def main(arguments: list[str] | None = None) -> int:
     """Serve until told to stop; the exit code of what could not be served."""
-    parser = argparse.ArgumentParser(prog="python -m orchestrator.runs.served", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m orchestrator.deployment.served", description=__doc__)
     parser.add_argument("--host", default="127.0.0.1", help="the address to listen on; in a pod 0.0.0.0")
     parser.add_argument("--port", type=int, default=8080)
     parser.add_argument("--patience", type=float, default=PATIENCE_SECONDS, help="seconds to wait for the registry")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from kubernetes.client import ApiClient
 
 HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE))  # What the tests share is the package `bed`.
 # A cluster that `prepare.py` started says so; only there do tests add nodes.
 OURS = "/api/v1/namespaces/kube-system/configmaps/orchestrator-tests"
 GPU = "nvidia.com/gpu"
@@ -190,38 +192,45 @@ def cluster_namespace(new_namespace: Namespaces) -> str:
 
 @dataclass(frozen=True)
 class Workers:
-    """Two nodes that only look real: nothing runs on them, and pods are scheduled to them."""
+    """Nodes that only look real: nothing runs on them, and pods are scheduled to them."""
 
     plain: str
     gpu: str
+    spot: str
 
 
 @pytest.fixture(scope="session")
 def workers(api: Api, ours: None) -> Iterator[Workers]:
-    """A plain node, and one with GPUs: its label, its taint, and the resource that its device plugin would announce."""
+    """A plain node, one of spot capacity, and one with GPUs: its label, its taint, what its device plug-in announces."""
     end = uuid.uuid4().hex[:6]
-    made = Workers(f"plain-{end}", f"gpu-{end}")
-    _node(api, made.plain, {}, [], {})
-    taint = {"key": GPU, "value": "present", "effect": "NoSchedule"}
-    _node(
-        api,
-        made.gpu,
-        {f"{GPU}.present": "true", "nvidia.com/gpu.product": "NVIDIA-H100-80GB-HBM3"},
-        [taint],
-        {GPU: "2"},
-    )
+    made = Workers(f"plain-{end}", f"gpu-{end}", f"spot-{end}")
+    _node(api, made.plain)
+    labels = {f"{GPU}.present": "true", f"{GPU}.product": "NVIDIA-H100-80GB-HBM3"}
+    _node(api, made.gpu, labels, {"key": GPU, "value": "present", "effect": "NoSchedule"}, {GPU: "2"})
+    spot = "orchestrator/spot"
+    _node(api, made.spot, {spot: "true"}, {"key": spot, "value": "true", "effect": "NoSchedule"})
     yield made
-    for name in (made.plain, made.gpu):
+    for name in (made.plain, made.gpu, made.spot):
         api.delete(f"/api/v1/nodes/{name}")
 
 
 def _node(
-    api: Api, name: str, labels: Mapping[str, str], taints: Sequence[Mapping[str, str]], more: Mapping[str, str]
+    api: Api,
+    name: str,
+    more: Mapping[str, str] | None = None,
+    taint: Mapping[str, str] | None = None,
+    devices: Mapping[str, str] | None = None,
 ) -> None:
-    labels = {"kubernetes.io/hostname": name, "kubernetes.io/os": "linux", "kubernetes.io/arch": "amd64", **labels}
+    labels = {
+        "kubernetes.io/hostname": name,
+        "kubernetes.io/os": "linux",
+        "kubernetes.io/arch": "amd64",
+        **(more or {}),
+    }
+    taints = [FAKE, *([taint] if taint else [])]
     node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": name, "labels": labels}}
-    api.create("/api/v1/nodes", {**node, "spec": {"taints": [FAKE, *taints]}})
-    capacity = {"cpu": "8", "memory": "32Gi", "ephemeral-storage": "100Gi", "pods": "110", **more}
+    api.create("/api/v1/nodes", {**node, "spec": {"taints": taints}})
+    capacity = {"cpu": "8", "memory": "32Gi", "ephemeral-storage": "100Gi", "pods": "110", **(devices or {})}
     now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     ready = {"type": "Ready", "status": "True", "reason": "KubeletReady", "message": "looks real"}
     ready |= {"lastHeartbeatTime": now, "lastTransitionTime": now}
@@ -233,3 +242,9 @@ def _node(
 def _untainted(node: dict[str, Any]) -> bool:
     """What a new node is given until it is seen to be ready is gone."""
     return not any(taint["key"].startswith("node.kubernetes.io/") for taint in node["spec"].get("taints", ()))
+
+
+@pytest.fixture(scope="session")
+def fake() -> Mapping[str, str]:
+    """The taint of nodes that only look real."""
+    return FAKE

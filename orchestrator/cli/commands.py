@@ -30,6 +30,11 @@ _WHERE = {
         "serve": "endpoints.serve",
         "models": "models.app",
     },
+    "Cluster": {
+        "plan": "applying.plan",
+        "apply": "applying.apply",
+        "delete": "applying.delete",
+    },
     "Files": {
         "init": "files.init",
         "validate": "files.validate",

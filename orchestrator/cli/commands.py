@@ -40,6 +40,7 @@ _WHERE = {
         "validate": "files.validate",
         "check": "checking.check",
         "compile": "files.compile",
+        "build": "building.build",
         "graph": "files.graph",
         "schema": "files.schema",
         "environments": "environments.app",

@@ -43,7 +43,8 @@ class Lock(Versioned):
     """A lock file."""
 
     kind: Literal["Lock"] = "Lock"
-    base: str
+    base: str = ""
+    """What the images were built on when that was not the usual base."""
     platform: str = ""
     images: dict[str, Locked] = Field(default_factory=dict)
 

@@ -64,7 +64,7 @@ def _lacking(loaded: Loaded, lock: Lock | None) -> tuple[str, ...]:
 
 def keys(loaded: Loaded, lock: Lock) -> dict[str, str]:
     """The keys that the images of a pipeline would have now, built as the lock says."""
-    choices = recipe.Choices(lock.base, lock.platform)
+    choices = recipe.Choices(lock.base or recipe.default_base(), lock.platform)
     found = {}
     for each in wanted.of(loaded.pipeline, loaded.code_paths).wanted:
         packages = lock.images[each.name].packages if each.name in lock.images else ()

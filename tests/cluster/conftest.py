@@ -201,7 +201,7 @@ class Workers:
 
 @pytest.fixture(scope="session")
 def workers(api: Api, ours: None) -> Iterator[Workers]:
-    """A plain node, one of spot capacity, and one with GPUs: its label, its taint, what its device plug-in announces."""
+    """Nodes: plain, of spot capacity, and with GPUs: its label, its taint, and what its device plug-in announces."""
     end = uuid.uuid4().hex[:6]
     made = Workers(f"plain-{end}", f"gpu-{end}", f"spot-{end}")
     _node(api, made.plain)

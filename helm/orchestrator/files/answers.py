@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 import urllib.error
 import urllib.request
 
@@ -16,7 +17,10 @@ for path in ("/health", "/api/2.0/mlflow/registered-models/search?max_results=1"
             status, text = response.status, response.read().decode()
     except urllib.error.HTTPError as error:
         status, text = error.code, error.read().decode()
-    assert status in ALLOWED, f"{uri}{path} answered {status}: {text[:500]}"
+    except urllib.error.URLError as error:
+        sys.exit(f"{uri}{path}: {error.reason}")
+    if status not in ALLOWED:
+        sys.exit(f"{uri}{path} answered {status}: {text[:500]}")
     if status == 200 and path != "/health":
         json.loads(text)
     print(f"{uri}{path}: {status}")

@@ -1,5 +1,7 @@
 """IR to events through the REST API of Kubeflow Pipelines. The only importer of its client."""
 
+from orchestrator.runners.kfp.about import log as log
+from orchestrator.runners.kfp.about import version as version
 from orchestrator.runners.kfp.about import version as version
 from orchestrator.runners.kfp.connection import Connection as Connection
 from orchestrator.runners.kfp.package import Version as Version

@@ -1,4 +1,4 @@
-"""What a server says of itself: its version, as far as it says one."""
+"""What a server tells beside its API: its version, and the log of a pod, as its user interface shows them."""
 
 from __future__ import annotations
 
@@ -11,6 +11,15 @@ from orchestrator.runners.kfp.requests import Call
 # Version 2 of the API leaves it out; the user interface, which shows it, asks the old one.
 _HEALTH = Call("ask for the version", "GET", "/apis/v1beta1/healthz")
 _TAG = re.compile(r"v?(\d+)\.(\d+)")
+
+
+def log(connection: Connection, run: str, pod: str) -> list[str]:
+    """The lines a pod of a run, by KFP's id, wrote; the server may have kept them after the pod went.
+
+    Raises BackendError.
+    """
+    call = Call(f"read the log of {pod}", "GET", f"/apis/v1alpha1/runs/{run}/nodes/{pod}/log")
+    return Client(connection).text(call).splitlines()
 
 
 def version(connection: Connection) -> tuple[int, int] | None:

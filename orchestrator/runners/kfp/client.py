@@ -9,7 +9,7 @@ import json
 import logging
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, TypeVar
 
 from orchestrator.errors import BackendError, NotFoundError
 from orchestrator.runners.kfp.connection import SYSTEM, Connection
@@ -22,6 +22,7 @@ _AGAIN = (408, 429, 500, 502, 503, 504)
 _LOGIN = (301, 302, 303, 307, 308)
 _CONFLICT = 409
 _MISSING = (404, 405, 501)
+T = TypeVar("T")
 _HINTS = {
     401: "the token is missing or has expired: ORC_KFP_TOKEN, ORC_KFP_TOKEN_FILE or ORC_KFP_COOKIES",
     403: "the account may not do this in this namespace: kfp_namespace, and the roles of the account",
@@ -46,6 +47,25 @@ class RefusedError(BackendError):
 
 class MissingError(RefusedError):
     """There is nothing at that address."""
+
+
+def _read(response: Any, what: str) -> dict[str, Any]:
+    text = response.data.decode("utf-8")
+    try:
+        data = json.loads(text) if text.strip() else {}
+    except ValueError:
+        data = None
+    if isinstance(data, dict):
+        return data
+    if text.lstrip()[:1] == "<":
+        hint = "the URL may be that of the user interface, or of a login page; the API is often at /pipeline"
+        raise RefusedError(200, f"{what}: the answer is a web page and not the API's", hint=hint)
+    raise UnansweredError(SYSTEM, f"{what}: the answer was cut off")
+
+
+def _text(response: Any, _what: str) -> str:
+    text: str = response.data.decode("utf-8", "replace")
+    return text
 
 
 class Client:
@@ -81,6 +101,10 @@ class Client:
                 pause = min(pause * 2, LONGEST)
         raise AssertionError
 
+    def text(self, call: Call) -> str:
+        """The answer to a call that is text, such as a log; asked once."""
+        return self._once(call, _text)
+
     def pages(self, call: Call, key: str) -> Iterator[dict[str, Any]]:
         """What a list holds, over all its pages."""
         token = ""
@@ -92,7 +116,7 @@ class Client:
                 return
             token = following
 
-    def _once(self, call: Call) -> dict[str, Any]:
+    def _once(self, call: Call, read: Callable[[Any, str], T] = _read) -> T:
         import kfp_server_api
         import urllib3
 
@@ -113,7 +137,7 @@ class Client:
                 _preload_content=False,
                 _request_timeout=(min(seconds, 10), seconds),
             )
-            return _read(response, what)
+            return read(response, what)
         except kfp_server_api.ApiException as error:
             body = error.body if isinstance(error.body, str) else ""
             raise self._told(int(error.status or 0), body, str(error.reason), what, bearer) from None
@@ -145,20 +169,6 @@ def missing(kind: str, name: str, error: MissingError) -> NotFoundError:
     found = NotFoundError(kind, name)
     found.__cause__ = error
     return found
-
-
-def _read(response: Any, what: str) -> dict[str, Any]:
-    text = response.data.decode("utf-8")
-    try:
-        data = json.loads(text) if text.strip() else {}
-    except ValueError:
-        data = None
-    if isinstance(data, dict):
-        return data
-    if text.lstrip()[:1] == "<":
-        hint = "the URL may be that of the user interface, or of a login page; the API is often at /pipeline"
-        raise RefusedError(200, f"{what}: the answer is a web page and not the API's", hint=hint)
-    raise UnansweredError(SYSTEM, f"{what}: the answer was cut off")
 
 
 def _message(body: str) -> str:

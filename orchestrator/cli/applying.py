@@ -105,7 +105,7 @@ def apply(
         for gone in cluster.prune(owner, objects, dry_run=dry_run, seconds=timeout):
             _tell(f"{gone}: deleted{ending}", "red")
     if wait and not dry_run:
-        cluster.wait([each.object for each in applied], seconds=timeout, said=_progress)
+        cluster.wait([each.object for each in applied], seconds=timeout, said=_progress())
 
 
 def delete(
@@ -171,7 +171,7 @@ def _problem(error: RefusedError, written: Sequence[Written]) -> Problem:
     from orchestrator.cluster import ref
 
     named = [each for each in written if error.about and _same(ref(each.manifest), error.about)]
-    message = error.message.removeprefix("Kubernetes: ")
+    message = error.said
     if not named:
         return Problem(Location(written[0].file if written else ""), message, error.hint)
     return Problem(named[0].at(error.field), message, error.hint)
@@ -228,8 +228,18 @@ def _data(change: Change) -> Mapping[str, Any]:
     }
 
 
-def _progress(about: Ref, progress: Progress) -> None:
-    _tell(f"{about}: ready" if progress.done else f"{about}: {progress.text}", "green" if progress.done else "dim")
+def _progress() -> Callable[[Ref, Progress], None]:
+    """Tells what is waited for, and that it is ready; what is ready at once needs no word."""
+    waited: set[Ref] = set()
+
+    def said(about: Ref, progress: Progress) -> None:
+        if not progress.done:
+            waited.add(about)
+            _tell(f"{about}: {progress.text}", "dim")
+        elif about in waited:
+            _tell(f"{about}: ready", "green")
+
+    return said
 
 
 def _tell(text: str, style: str) -> None:

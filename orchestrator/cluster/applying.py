@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -74,7 +75,7 @@ def look(
         try:
             found = _look(cluster, each, ordered, new_namespaces, owner=owner, force=force, manager=manager)
         except RefusedError as error:
-            problems.append(_placed(error, each, cluster))
+            problems.extend(_placed(one, each, cluster) for one in error.problems)
             continue
         looked.append(found)
         if found.live is None and each.get("kind") == "Namespace":
@@ -112,7 +113,7 @@ def _look(
     except RefusedError as error:
         if error.reason not in _LATER or len(ordered) == 1:
             raise
-        return Looked(body, live, None, f"the server would refuse it now: {error.message.removeprefix('Kubernetes: ')}")
+        return Looked(body, live, None, f"the server would refuse it now: {error.said}")
 
 
 def planned(looked: Looked) -> Change:
@@ -152,11 +153,8 @@ def _patch(
     if answer.is_good:
         result: Manifest = answer.data
         return result
-    error = refusal.refused(answer, verb="apply", who=cluster.api.who, about=about)
-    if error.reason == "UnknownField":
-        known = schema.fields(cluster.api, resource, error.field)
-        error = refusal.refused(answer, verb="apply", who=cluster.api.who, about=about, fields=known)
-    raise error
+    known = functools.partial(schema.fields, cluster.api, resource)
+    raise refusal.refused(answer, verb="apply", who=cluster.api.who, about=about, fields=known)
 
 
 def _asdict(about: Ref) -> dict[str, str]:
@@ -194,7 +192,7 @@ def _applied(live: Manifest | None, after: Manifest) -> Applied:
 def _placed(error: RefusedError, manifest: Manifest, cluster: Cluster) -> RefusedError:
     """The refusal with the object it is about, as the caller wrote it."""
     if error.about is None:
-        text = error.message.removeprefix("Kubernetes: ")
+        text = error.said
         about = ref(manifest, cluster.namespace)
         return RefusedError(
             f"{about}: {text}" if about.name else text,

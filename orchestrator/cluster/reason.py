@@ -132,13 +132,18 @@ def _image(name: str, status: Mapping[str, Any], waiting: Mapping[str, Any], eve
     if waiting.get("reason") == "InvalidImageName":
         why, hint = "that is no name of an image", ""
     if waiting.get("reason") == "ErrImageNeverPull":
-        why, hint = "it is not on the machine, and imagePullPolicy is Never", "kind load docker-image IMAGE"
+        why, hint = "it is not on the node, and imagePullPolicy is Never", "kind load docker-image IMAGE"
     return Reason(f"container {name}: image {image} cannot be pulled: {why}", is_stuck=True, rank=5, hint=hint)
 
 
 def _registry(answer: str) -> tuple[str, str]:
     """What the registry answered, and what to do."""
     text = _one_line(answer)
+    if "pull access denied" in text or "insufficient_scope" in text:
+        return (
+            "the registry has no such image, or shows it to others only",
+            "is its name right? imagePullSecrets log in",
+        )
     if "not found" in text or "manifest unknown" in text or "does not exist" in text:
         return "the registry has no such image", "is its tag right, and was it pushed? orc build PIPELINE --push"
     if any(word in text for word in ("401", "403", "unauthorized", "denied", "authorization failed", "authentication")):
@@ -149,7 +154,7 @@ def _registry(answer: str) -> tuple[str, str]:
         return "the registry does not answer", ""
     if "server gave HTTP response to HTTPS client" in text:
         return (
-            "the registry speaks plain HTTP, and the machines ask by HTTPS",
+            "the registry speaks plain HTTP, and the nodes ask by HTTPS",
             "the registry must be declared insecure to containerd",
         )
     return text or "the cluster gives no reason yet", ""
@@ -209,19 +214,19 @@ def _mount(message: str) -> str:
 
 
 def unschedulable(message: str, pod: Manifest) -> str:
-    """What no machine has that a pod wants, in words."""
+    """What no node has that a pod wants, in words."""
     text = _one_line(message).partition(" preemption:")[0].rstrip(". ")
     if claim := re.search(r'persistentvolumeclaim "([^"]*)" not found', text):
         return f"its volume claim {claim[1]} does not exist"
     if "unbound immediate PersistentVolumeClaims" in text:
         return "no volume is bound to one of its claims"
     if "no nodes available" in text:
-        return "no machine can take it: the cluster has no machines that are ready"
+        return "no node can take it: the cluster has no node that is ready"
     counted = re.match(r"0/(\d+) nodes are available: (.*)", text)
     if counted is None:
-        return f"no machine can take it: {text}"
+        return f"no node can take it: {text}"
     parts = [_lack(part, pod) for part in re.split(r", (?=\d+ )", counted[2])]
-    return f"none of {_machines(int(counted[1]))} can take it: {'; '.join(parts)}"
+    return f"none of {_nodes(int(counted[1]))} can take it: {'; '.join(parts)}"
 
 
 def _lack(part: str, pod: Manifest) -> str:
@@ -251,8 +256,8 @@ def _asked(pod: Manifest, resource: str) -> str:
     return " + ".join(amount for amount in amounts if amount)
 
 
-def _machines(count: int) -> str:
-    return "1 machine" if count == 1 else f"{count} machines"
+def _nodes(count: int) -> str:
+    return "1 node" if count == 1 else f"{count} nodes"
 
 
 def _one_line(text: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.cluster.objects import Ref
@@ -32,10 +32,18 @@ _QUOTA = re.compile(
 )
 _MUST_SAY = re.compile(r"failed quota: (?P<quota>[^:]+): must specify (?P<what>.*)")
 _TYPED = re.compile(r"failed to create typed patch object \([^)]*\): (?P<rest>.*)", re.DOTALL)
-_TYPED_FIELD = re.compile(r"\.(?P<field>(?:[^\s:\[]|\[[^\]]*\])+): (?P<what>.*)")
+_TYPED_FIELD = re.compile(r"\.(?P<field>(?:[^\s:\[]|\[[^\]]*\])+): (?P<what>.*?)(?=\s\.[a-z]|$)")
 _UNKNOWN = re.compile(r'unknown field "(?P<field>[^"]+)"')
 _CONVERT = re.compile(r"failed to convert new object \([^)]*\) to proper version: .*?Kind=\w+: (?P<rest>.*)", re.DOTALL)
 _TOO_LONG = re.compile(r'Invalid value: "(?P<value>[^"]*)": must be no more than (?P<most>\d+) (?:characters|bytes)')
+
+
+Fields = Callable[[str], Sequence[str]]
+"""What may stand where an unknown field stands, by its path."""
+
+
+def _nothing(_: str) -> Sequence[str]:
+    return ()
 
 
 class RefusedError(BackendError):
@@ -62,6 +70,11 @@ class RefusedError(BackendError):
         """All that was refused, when several objects were looked at before anything was done."""
 
     @property
+    def said(self) -> str:
+        """The sentence without who said it."""
+        return self.message.removeprefix("Kubernetes: ")
+
+    @property
     def is_of_file(self) -> bool:
         """Whether what was written is wrong, whoever applies it wherever."""
         return self.reason in ("Invalid", "BadRequest", "UnknownField")
@@ -74,8 +87,9 @@ def together(problems: Sequence[RefusedError]) -> RefusedError:
         return first
     texts = [f"{len(problems)} problems, so nothing was applied"]
     for each in problems:
-        texts.append(each.message.removeprefix("Kubernetes: "))
-        texts.extend(f"  hint: {each.hint}" for _ in [0] if each.hint)
+        texts.append(each.said)
+        if each.hint:
+            texts.append(f"  hint: {each.hint}")
     made = RefusedError("\n".join(texts), code=first.code, reason=first.reason, about=first.about, field=first.field)
     made.problems = tuple(problems)
     return made
@@ -88,7 +102,7 @@ def is_typed(answer: Answer) -> bool:
 
 
 def refused(
-    answer: Answer, *, verb: str, who: str, about: Ref | None = None, fields: Sequence[str] | None = None
+    answer: Answer, *, verb: str, who: str, about: Ref | None = None, fields: Fields = _nothing
 ) -> RefusedError:
     """What the server refused. `verb` is what we wanted, `fields` what may stand where an unknown field stood."""
     status: Mapping[str, Any] = answer.data
@@ -111,8 +125,8 @@ def refused(
         )
     if typed := _TYPED.match(text):
         return _typed(typed["rest"], subject, told, fields)
-    if unknown := _UNKNOWN.search(text):
-        return _unknown_field(unknown["field"], subject, told, fields)
+    if unknown := _UNKNOWN.findall(text):
+        return together([_unknown_field(each, subject, told, fields) for each in dict.fromkeys(unknown)])
     if converted := _CONVERT.match(text):
         return RefusedError(f"{_colon(subject)}{_plain(converted['rest'])}", reason="Invalid", **told)
     if answer.code == 422 and (causes := _causes(status)):
@@ -204,22 +218,26 @@ def _conflict(status: Mapping[str, Any], subject: str, told: Any) -> RefusedErro
     return RefusedError(f"{_colon(subject)}{'; '.join(parts)}", reason="Conflict", field=field, hint=hint, **told)
 
 
-def _typed(rest: str, subject: str, told: Any, fields: Sequence[str] | None) -> RefusedError:
-    found = _TYPED_FIELD.search(rest)
-    if found is None:
-        return RefusedError(f"{_colon(subject)}{rest}", reason="Invalid", **told)
-    if "field not declared in schema" in found["what"]:
-        return _unknown_field(found["field"], subject, told, fields)
-    what = re.sub(r"&value\.valueUnstructured\{Value:(.*?)\}", r"\1", found["what"]).replace(
-        "numeric (int or float)", "a number"
-    )
-    message = f"{_colon(subject)}{found['field']}: {what}"
-    return RefusedError(message, reason="Invalid", field=found["field"], **told)
+def _typed(rest: str, subject: str, told: Any, fields: Fields) -> RefusedError:
+    found = [
+        _unknown_field(each["field"], subject, told, fields)
+        if "field not declared in schema" in each["what"]
+        else RefusedError(
+            f"{_colon(subject)}{each['field']}: {_type(each['what'])}", reason="Invalid", field=each["field"], **told
+        )
+        for each in _TYPED_FIELD.finditer(rest)
+    ]
+    return together(found) if found else RefusedError(f"{_colon(subject)}{rest}", reason="Invalid", **told)
 
 
-def _unknown_field(field: str, subject: str, told: Any, fields: Sequence[str] | None) -> RefusedError:
+def _type(text: str) -> str:
+    text = re.sub(r"&value\.valueUnstructured\{Value:(.*?)\}", r"\1", text)
+    return text.replace("numeric (int or float)", "a number")
+
+
+def _unknown_field(field: str, subject: str, told: Any, fields: Fields) -> RefusedError:
     name = re.split(r"\.(?![^\[]*\])", field)[-1]
-    hint = did_you_mean(name, fields or ())
+    hint = did_you_mean(name, fields(field))
     return RefusedError(
         f"{_colon(subject)}unknown field {field}", reason="UnknownField", field=field, hint=hint, **told
     )

@@ -93,7 +93,7 @@ class Client:
         pause = 0.5
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                return self._once(call)
+                return self._once(call, _read)
             except UnansweredError:
                 if attempt == ATTEMPTS or not call.repeatable:
                     raise
@@ -116,7 +116,7 @@ class Client:
                 return
             token = following
 
-    def _once(self, call: Call, read: Callable[[Any, str], T] = _read) -> T:
+    def _once(self, call: Call, read: Callable[[Any, str], T]) -> T:
         import kfp_server_api
         import urllib3
 

@@ -1,4 +1,4 @@
-"""Deploy a model version to an endpoint of this machine's model server."""
+"""Deploy a model version to an endpoint: of this machine's model server, or, in a pod, of the cluster it is in."""
 
 from __future__ import annotations
 
@@ -6,30 +6,82 @@ import json
 import os
 import signal
 import sys
+import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
-from components.deploy import plan
+from components.deploy import inference, plan
 from components.deploy.deploy import Deployed, deploy
-from orchestrator import program, registry, source
+from orchestrator import cluster, program, registry, source
+from orchestrator.cluster import Cluster
 from orchestrator.errors import OrchestratorError
 from orchestrator.serving import declarations, endpoint
+from orchestrator.serving.declarations import Declaration
+from orchestrator.serving.endpoint import Endpoint
+from orchestrator.serving.kserve import check
+from orchestrator.serving.kserve.objects import Place
+from orchestrator.source import Source
+
+TOKEN = "/var/run/secrets/orchestrator/deployer"  # noqa: S105  A folder.
+"""Where the token of the account that may deploy is mounted; the pod's own account serves where it is not."""
 
 
 def main(task: program.Task) -> None:
     """Plan, put into service, prove, write down."""
-    # A task that is cancelled still puts back what was served before.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    signal.signal(signal.SIGTERM, _cancelled)
     file = task.path("endpoint")
     # A runner keeps the file under a name of its own, which would tell the reader of an error nothing.
-    spec = endpoint.parse(source.read(file, name=file.name if file.suffix in (".yaml", ".yml") else "endpoint"))
-    state = _state()
+    document = source.read(file, name=file.name if file.suffix in (".yaml", ".yml") else "endpoint")
+    spec = endpoint.parse(document)
+    if state := os.environ.get("ORC_STATE", ""):
+        _here(task, spec, Path(state).absolute())
+    else:
+        _on_cluster(task, document, spec)
+
+
+def _here(task: program.Task, spec: Endpoint, state: Path) -> None:
     uri = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{state / 'mlflow.db'}"
-    versions = registry.open(uri, state=state)
-    run = os.environ.get("ORC_RUN", "")
-    declaration = plan.plan(task.value("version") or "", spec, versions.version, run=run, at=datetime.now(UTC))
-    deployed = deploy(declaration, state, say=task.log)
+    _write(task, deploy(_plan(task, spec, uri, state), state, say=task.log))
+
+
+def _on_cluster(task: program.Task, document: Source, spec: Endpoint) -> None:
+    connected = _cluster()
+    uri = os.environ.get("MLFLOW_TRACKING_URI", "")
+    if not uri:
+        hint = "the ConfigMap `orchestrator` of our Helm chart says it; is it in this namespace?"
+        raise OrchestratorError("MLFLOW_TRACKING_URI is not set: which registry is the version in?", hint=hint)
+    check.check(document, spec)
+    with tempfile.TemporaryDirectory() as folder:
+        declaration = _plan(task, spec, uri, Path(folder))
+        seconds = float(os.environ.get("ORC_DEPLOY_SECONDS") or inference.SECONDS)
+        place = Place(connected.namespace)
+        deployed = inference.Deployment(declaration, connected, place, task.log, seconds).deploy()
     _write(task, deployed)
+    task.log(f"from outside: kubectl -n {place.namespace} port-forward service/{declaration.name}-predictor 8080:80")
+
+
+def _plan(task: program.Task, spec: Endpoint, uri: str, state: Path) -> Declaration:
+    find = registry.open(uri, state=state).version
+    return plan.plan(task.value("version") or "", spec, find, run=os.environ.get("ORC_RUN", ""), at=datetime.now(UTC))
+
+
+def _cluster() -> Cluster:
+    """The cluster we are in, or that KUBECONFIG names: none that a person only happens to have at hand."""
+    folder = Path(os.environ.get("ORC_DEPLOYER_TOKEN") or TOKEN)
+    if (folder / "token").is_file():
+        return cluster.connect_with_token(folder, environment=os.environ)
+    if not os.environ.get("KUBERNETES_SERVICE_HOST") and not os.environ.get("KUBECONFIG"):
+        raise OrchestratorError(
+            "there is no place to deploy to: ORC_STATE is not set, and this is no pod of a cluster",
+            hint="`orc run` sets ORC_STATE on this machine; KUBECONFIG names a cluster",
+        )
+    return cluster.connect(environment=os.environ)
+
+
+def _cancelled(*_: object) -> None:
+    """A task that is cancelled still puts back what was served before, and is not stopped in that."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    sys.exit(128 + signal.SIGTERM)
 
 
 def _write(task: program.Task, deployed: Deployed) -> None:
@@ -43,16 +95,6 @@ def _write(task: program.Task, deployed: Deployed) -> None:
     task.log(f"asked:    {json.dumps(deployed.answer.request, ensure_ascii=False)}")
     task.log(f"answered: {json.dumps(deployed.answer.response, ensure_ascii=False)}")
     task.log(f"again:    {deployed.answer.curl}")
-
-
-def _state() -> Path:
-    state = os.environ.get("ORC_STATE", "")
-    if not state:
-        raise OrchestratorError(
-            "there is no state folder to deploy to: ORC_STATE is not set",
-            hint="`orc run` sets it on this machine; deploying to KServe comes from the cluster's runner",
-        )
-    return Path(state).absolute()
 
 
 if __name__ == "__main__":

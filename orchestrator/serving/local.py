@@ -109,11 +109,11 @@ def endpoints(state: Path) -> list[EndpointStatus]:
     """Every declared endpoint and whether it is served."""
     state = state.absolute()
     server = place.find(state)
-    served = _served(server.url) if server else {}
+    answered = served(server.url) if server else {}
     found: list[EndpointStatus] = []
     for name in declarations.names(state):
         url = address(server, name) if server else ""
-        about = served.get(name)
+        about = answered.get(name)
         if about is not None and about["variants"]:
             main = max(about["variants"], key=lambda variant: variant["weight"])
             found.append(EndpointStatus(name, url, True, main["model"], main["version"], about["reason"]))
@@ -123,12 +123,17 @@ def endpoints(state: Path) -> list[EndpointStatus]:
     return found
 
 
+def served(url: str) -> dict[str, Any]:
+    """What the server at `url` says of its endpoints, by name. Raises BackendError."""
+    return {about["name"]: about for about in _ask(f"{url}/endpoints")["endpoints"]}
+
+
 def wait_ready(url: str, declaration: Declaration, timeout: float = READY_SECONDS) -> None:
     """Wait until the server at `url` serves exactly this declaration. Raises BackendError when it cannot or is late."""
     name, wanted = declaration.name, declarations.fingerprint(declaration)
     deadline = time.monotonic() + timeout
     while True:
-        about = _served(url).get(name)
+        about = served(url).get(name)
         # An earlier declaration may be served still, or have failed: neither says anything about this one.
         if about is not None and about["attempted"] == wanted:
             if about["reason"]:
@@ -174,10 +179,6 @@ def _start(state: Path) -> subprocess.Popen[bytes]:
             stderr=log,
             start_new_session=True,
         )
-
-
-def _served(url: str) -> dict[str, Any]:
-    return {about["name"]: about for about in _ask(f"{url}/endpoints")["endpoints"]}
 
 
 def _is_alive(server: Server) -> bool:

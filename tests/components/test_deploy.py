@@ -231,7 +231,7 @@ def test_who_rejects_a_version_is_told_what_serves_it(work: Workplace) -> None:
 
 
 def test_without_a_state_folder_it_says_where_to_deploy(work: Workplace) -> None:
-    done = work.deploy("models:/penguins/1", ORC_STATE="")
+    done = work.deploy("models:/penguins/1", ORC_STATE="", KUBECONFIG="", KUBERNETES_SERVICE_HOST="")
     assert done.code == 1
     assert "ORC_STATE is not set" in done.stderr
     assert "cluster" in done.stderr

@@ -23,8 +23,14 @@ MANAGER = "orchestrator"
 _PROVED = "orchestrator-proved-"
 
 
-def prepared(service: Manifest, previous: Manifest | None) -> Manifest:
-    """The object as a deployment applies it: with what it takes the place of."""
+def prepared(service: Manifest, previous: Manifest | None, live: Manifest | None) -> Manifest:
+    """The object as a deployment applies it: with what it takes the place of.
+
+    What is there already, proved, keeps what it took the place of: to write it anew would start the replicas anew.
+    """
+    if live is not None and objects.mark(live) == objects.mark(service) and previous == applied(live):
+        before = (live["metadata"].get("annotations") or {}).get(BEFORE)
+        return service if before is None else _annotated(service, {BEFORE: before})
     kept = _without(previous, BEFORE) if previous else None
     text = json.dumps(kept, ensure_ascii=False, separators=(",", ":"), sort_keys=True) if kept else ""
     return _annotated(service, {BEFORE: text})

@@ -42,7 +42,11 @@ def recorded(
         # Closed here and not when the collector finds it: its tasks must not outlive an error.
         with contextlib.closing(events):
             for event in events:
-                _record(metadata, about, event, begun=begun)
+                if isinstance(event, RunStarted) and not begun:
+                    tasks = [(task.path, task.name) for task in event.tasks]
+                    metadata.start_run(record(about, event.pipeline, event.arguments, event.at), tasks)
+                else:
+                    write(metadata, about.run, event)
                 is_known = True
                 yield event
     except BaseException as error:
@@ -78,17 +82,14 @@ def record(about: About, pipeline: str, arguments: Mapping[str, Any], at: float)
     )
 
 
-def _record(metadata: Metadata, about: About, event: Event, *, begun: bool) -> None:
+def write(metadata: Metadata, run: str, event: Event) -> None:
+    """Record one event of a run that is recorded already."""
     match event:
         case RunStarted():
-            tasks = [(task.path, task.name) for task in event.tasks]
-            if begun:
-                metadata.expect_tasks(about.run, tasks)
-            else:
-                metadata.start_run(record(about, event.pipeline, event.arguments, event.at), tasks)
+            metadata.expect_tasks(run, [(task.path, task.name) for task in event.tasks])
         case TaskStarted():
             metadata.start_task(
-                about.run,
+                run,
                 event.task.path,
                 name=event.task.name,
                 inputs=event.inputs,
@@ -97,11 +98,11 @@ def _record(metadata: Metadata, about: About, event: Event, *, begun: bool) -> N
                 at=event.at,
             )
         case TaskFinished():
-            metadata.finish_task(_task_of(about.run, event), remember=event.status is Status.SUCCEEDED)
+            metadata.finish_task(_task_of(run, event), remember=event.status is Status.SUCCEEDED)
         case TaskRetried():
-            metadata.retry_task(about.run, event.task.path, attempt=event.attempt, reason=event.reason, at=event.at)
+            metadata.retry_task(run, event.task.path, attempt=event.attempt, reason=event.reason, at=event.at)
         case RunFinished():
-            metadata.finish_run(about.run, status=event.status, reason=event.reason, outputs=event.outputs, at=event.at)
+            metadata.finish_run(run, status=event.status, reason=event.reason, outputs=event.outputs, at=event.at)
         case _:
             pass
 

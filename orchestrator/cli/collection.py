@@ -54,7 +54,7 @@ def gc(
             metadata,
             state,
             rules,
-            alive=runs.is_alive,
+            alive=runs.goes_on,
             beside=[*(state / "endpoints").glob("*.json"), *_database(settings.tracking_uri)],
             now=time.time(),
             trial=dry_run,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,10 +11,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from orchestrator.cli import options, screen
+from orchestrator.cli import extras, options, screen
 from orchestrator.errors import NotFoundError
 
 if TYPE_CHECKING:
+    from orchestrator.settings import Settings
     from orchestrator.stores.metadata import Metadata, RunRecord
 
 
@@ -43,15 +45,21 @@ def runs(
         screen.Column("started"),
         screen.Column("took", right=True),
     ]
+    somewhere = any(run.remote for run, _ in listed)
+    columns += [screen.Column("on")] if somewhere else []
     rows, styles = [], []
     for run, status in listed:
         look = wording.look(status)
         mark = wording.mark(status, unicode=screen.is_unicode())
         ended = run.finished or (None if status == "RUNNING" else run.started)
         took = wording.between(run.started, ended, now) if run.finished or status == "RUNNING" else ""
-        rows.append([run.id, run.pipeline, f"{mark} {look.words}", wording.moment(run.started), took])
+        row = [run.id, run.pipeline, f"{mark} {look.words}", wording.moment(run.started), took]
+        rows.append([*row, run.on] if somewhere else row)
         styles.append(look.colour)
     screen.table(columns, rows, styles=styles, styled=2)
+    unwatched = [run.id for run, status in listed if status == wording.DETACHED]
+    if unwatched:
+        typer.echo(f"\nnot watched any more: `orc show {unwatched[0]}` asks how it is, `orc resume` watches it again")
 
 
 def show(run: options.Run = "last", task: options.Task = "", format: options.Listing = options.Format.TEXT) -> None:
@@ -59,7 +67,9 @@ def show(run: options.Run = "last", task: options.Task = "", format: options.Lis
     from orchestrator.cli import details, machine
     from orchestrator.history import labels
 
-    with needed(options.read().state, run) as metadata:
+    settings = options.read()
+    ask(settings, run)
+    with needed(settings.state, run) as metadata:
         record = metadata.run(run)
         tasks, attempts = metadata.tasks(record.id), metadata.attempts(record.id)
     chosen = details.named(tasks, task) if task else tasks
@@ -87,8 +97,14 @@ def logs(
     """Print what the tasks of a run wrote."""
     from orchestrator.cli import log
 
-    with needed(options.read().state, run) as metadata:
+    settings = options.read()
+    with needed(settings.state, run) as metadata:
         record = metadata.run(run)
+        if record.remote:
+            from orchestrator.cli import podlog
+
+            code = podlog.show(record, metadata.tasks(record.id), settings, task, follow=follow, lines=lines)
+            raise typer.Exit(code)
         if follow:
             is_over = lambda: state_of(metadata.run(record.id)) != "RUNNING"  # noqa: E731
             log.follow(metadata, record.id, task, is_over=is_over, lines=lines)
@@ -118,10 +134,28 @@ def needed(state: Path, run: str) -> Iterator[Metadata]:
         yield metadata
 
 
+def ask(settings: Settings, run: str) -> None:
+    """Bring a run on a cluster that nobody watches up to date; where it cannot be asked, what is recorded must do."""
+    with needed(settings.state, run) as metadata:
+        record = metadata.run(run)
+    if not record.remote or state_of(record) == "RUNNING" or record.status != "RUNNING":
+        return
+    from orchestrator.runs import submitted
+
+    with extras.needed("kfp"):
+        why = submitted.look(record.id, settings)
+    if why:
+        print(f"warning: as it was when it was last watched; {why}", file=sys.stderr)
+
+
 def state_of(record: RunRecord) -> str:
     """The status as recorded, unless the process that would have changed it is gone."""
     if record.status != "RUNNING":
         return record.status
     from orchestrator import runs
+    from orchestrator.cli import wording
+    from orchestrator.stores.records import LOCAL
 
-    return record.status if runs.is_alive(record) else "INTERRUPTED"
+    if runs.is_alive(record):
+        return record.status
+    return wording.INTERRUPTED if record.on == LOCAL else wording.DETACHED

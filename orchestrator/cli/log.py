@@ -171,5 +171,10 @@ def _file(metadata: Metadata, task: TaskRecord) -> Path | None:
 
 def _header(task: TaskRecord, *, first: bool) -> None:
     cached = f" (cached from run {task.cached_from.partition('/')[0]})" if task.cached_from else ""
-    text = f"==> {task.name}{cached} <=="
+    header(f"{task.name}{cached}", first=first)
+
+
+def header(name: str, *, first: bool) -> None:
+    """Print whose log follows."""
+    text = f"==> {name} <=="
     print(("" if first else "\n") + (f"\x1b[1m{text}\x1b[0m" if screen.is_coloured(sys.stdout) else text))

@@ -12,7 +12,7 @@ from orchestrator.cli import wording
 
 if TYPE_CHECKING:
     from orchestrator.runners.events import Event
-    from orchestrator.runs import Answer
+    from orchestrator.runs import Answer, Served
     from orchestrator.stores.metadata import RunRecord, TaskRecord
 
 
@@ -33,6 +33,12 @@ def answer(given: Answer) -> dict[str, Any]:
     return data
 
 
+def served(given: Served) -> dict[str, Any]:
+    """An endpoint that a run deployed to a cluster."""
+    data: dict[str, Any] = plain({"event": "EndpointDeployed", **dataclasses.asdict(given)})
+    return data
+
+
 def run(record: RunRecord, status: str = "") -> dict[str, Any]:
     """A run, without its tasks."""
     return {
@@ -46,6 +52,8 @@ def run(record: RunRecord, status: str = "") -> dict[str, Any]:
         "file": record.source,
         "arguments": record.arguments,
         "outputs": dataclasses.asdict(record.outputs),
+        "on": record.on,
+        **({name: record.options.get(name) for name in (record.on, "images", "files")} if record.remote else {}),
     }
 
 

@@ -9,16 +9,23 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from orchestrator.cli import options, screen
+from orchestrator.cli import extras, options, screen
 from orchestrator.errors import OrchestratorError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from orchestrator.cli.state import RunState
     from orchestrator.runners.events import Event
     from orchestrator.runs import Wish
     from orchestrator.settings import Settings
+
+
+class Where(StrEnum):
+    """Where a run's tasks run."""
+
+    LOCAL = "local"
+    KFP = "kfp"
 
 
 class View(StrEnum):
@@ -78,18 +85,45 @@ def run(
             show_default=False,
         ),
     ] = "",
+    on: Annotated[Where, typer.Option("--on", help="Where: this machine, or Kubeflow Pipelines.")] = Where.LOCAL,
+    detach: Annotated[bool, typer.Option("--detach", help="On kfp: start the run and leave it.")] = False,
+    experiment: Annotated[
+        str,
+        typer.Option(
+            "--experiment",
+            metavar="NAME",
+            help="On kfp: its group of runs. Default: the pipeline's name.",
+            show_default=False,
+        ),
+    ] = "",
+    unpinned: Annotated[
+        bool, typer.Option("--unpinned", help="On kfp: take images by their names where no digest is known.")
+    ] = False,
+    anyway: Annotated[
+        bool, typer.Option("--anyway", help="On kfp: start it though some of it is known to fail there.")
+    ] = False,
     format: _View = None,
 ) -> None:
     """Run a pipeline and watch it.
 
     Exit code 0: it succeeded, or its gate said no. 3: it failed, or its gate could not be
-    evaluated. 130: it was cancelled.
+    evaluated. 130: it was cancelled. Ctrl-C cancels a run on this machine; one on kfp goes on
+    there: `orc resume` watches it again, `orc cancel` ends it.
     """
     from orchestrator import runs
     from orchestrator.cli import state
 
     given = _given(arg or [])
     wish = _wish(again, _names("--only", only), _names("--from", since), of)
+    elsewhere = {"--detach": detach, "--experiment": experiment, "--unpinned": unpinned, "--anyway": anyway}
+    if on is Where.KFP:
+        from orchestrator.cli import cluster_running
+
+        here = {"--workers": workers, "--containers": containers, "--cold": cold, "--resume": again}
+        _refuse({**here, "--only": only, "--from": since}, "is for runs on this machine")
+        chosen_there = cluster_running.Wanted(not no_cache, experiment, unpinned, anyway, detach)
+        raise typer.Exit(cluster_running.run(file, given, chosen_there, format))
+    _refuse(elsewhere, "is for runs on Kubeflow Pipelines: --on kfp")
     settings = options.read()
     chosen = runs.Options(cache=not no_cache, workers=workers, containers=containers, cold=cold, wish=wish)
     events = runs.start(file, given, settings, chosen)
@@ -97,7 +131,10 @@ def run(
 
 
 def resume(run: options.Run = "last", workers: options.Workers = None, format: _View = None) -> None:
-    """Go on with a run that failed, was cancelled or was killed; what finished is not run again."""
+    """Go on with a run that failed, was cancelled or was killed; what finished is not run again.
+
+    A run on kfp that still goes on is watched again.
+    """
     from orchestrator import runs
     from orchestrator.cli import history, state
 
@@ -106,17 +143,36 @@ def resume(run: options.Run = "last", workers: options.Workers = None, format: _
         record = metadata.run(run)
         before = state.resumed(state.recorded(record, metadata.tasks(record.id)))
         before = replace(before, file=record.source if _is_there(record.source) else "")
+    if record.remote:
+        from orchestrator.cli import cluster_running
+
+        _refuse({"--workers": workers}, "is for runs on this machine")
+        raise typer.Exit(cluster_running.resume(record.id, settings, before, format))
     raise typer.Exit(_watch(runs.resume(record.id, settings, workers=workers), format, settings, before))
 
 
 def cancel(run: options.Run = "last") -> None:
-    """Cancel a run that goes on, in whichever terminal it was started."""
+    """Cancel a run that goes on, in whichever terminal, or on whichever cluster."""
     from orchestrator import runs
     from orchestrator.cli import history
 
     settings = options.read()
-    with history.needed(settings.state, run):
-        typer.echo(runs.cancel(run, settings))
+    with history.needed(settings.state, run) as metadata:
+        record = metadata.run(run)
+        if record.remote:
+            from orchestrator.runs import submitted
+
+            with extras.needed("kfp"):
+                typer.echo(submitted.cancel(record, metadata, settings))
+        else:
+            typer.echo(runs.cancel(run, settings))
+
+
+def _refuse(given: Mapping[str, object], why: str) -> None:
+    """Say of the first of these options that was given that it does not go with the others."""
+    for name, value in given.items():
+        if value:
+            raise OrchestratorError(f"{name} {why}")
 
 
 def _wish(again: str, only: tuple[str, ...], since: tuple[str, ...], of: str) -> Wish:
@@ -156,8 +212,12 @@ def _given(pairs: list[str]) -> dict[str, str]:
     return given
 
 
+def view(format: View | None) -> View:
+    """The view that was asked for, or the one that fits where output goes."""
+    return format or (View.LIVE if screen.is_terminal() else View.PLAIN)
+
+
 def _watch(events: Iterator[Event], format: View | None, settings: Settings, state: RunState) -> int:
     from orchestrator.cli import watch
 
-    chosen = format or (View.LIVE if screen.is_terminal() else View.PLAIN)
-    return watch.watch(events, watch.VIEWS[chosen](), settings, state)
+    return watch.watch(events, watch.VIEWS[view(format)](), settings, state)

@@ -20,6 +20,7 @@ from orchestrator.runners.events import (
     Warned,
 )
 from orchestrator.stores.artifacts import DECISION, NOTHING, Artifact, Values
+from orchestrator.stores.records import LOCAL
 
 if TYPE_CHECKING:
     from orchestrator.stores.metadata import RunRecord, TaskRecord
@@ -81,6 +82,8 @@ class RunState:
     outputs: Values = NOTHING
     tasks: Mapping[str, TaskState] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    on: str = LOCAL
+    """Where its tasks run."""
 
     def with_status(self, *statuses: Status) -> list[TaskState]:
         """The tasks in one of these states."""
@@ -213,6 +216,7 @@ def recorded(run: RunRecord, tasks: Iterable[TaskRecord]) -> RunState:
         arguments=run.arguments,
         outputs=run.outputs,
         tasks={task.path: _recorded(task) for task in tasks},
+        on=run.on,
     )
 
 

@@ -13,9 +13,10 @@ from rich.text import Text
 from orchestrator.cli import wording
 from orchestrator.cli.state import REPORT, RunState, decisions
 from orchestrator.runners.events import Status
+from orchestrator.stores.records import LOCAL
 
 if TYPE_CHECKING:
-    from orchestrator.runs import Answer
+    from orchestrator.runs import Answer, Served
 
 _TAIL = 8
 _WHOLE = 4
@@ -33,7 +34,8 @@ def lines(state: RunState, *, unicode: bool = True) -> Iterator[Text]:
     if state.status in (Status.FAILED, Status.CANCELLED):
         ways = [(f"orc resume {shlex.quote(state.run)}", "as it was")]
         if state.file:
-            ways.append((f"orc run {shlex.quote(state.file)} --resume", "after an edit"))
+            how = "--resume" if state.on == LOCAL else "--on kfp"
+            ways.append((f"orc run {shlex.quote(state.file)} {how}", "after an edit"))
         yield from section("go on: what finished is not run again", ways)
 
 
@@ -84,6 +86,7 @@ def _failures(state: RunState) -> Iterator[Text]:
         yield from (Text(f"  | {line}", "dim") for line in tail(task.log, without=reason))
         if task.log:
             yield Text.assemble(("  log   ", "dim"), place(task.log))
+        if task.log or state.on != LOCAL:
             yield Text.assemble(("  read  ", "dim"), f"orc logs {state.run} {shlex.quote(task.id.name)}")
     if len(failed) > _MOST:
         yield Text(f"and {len(failed) - _MOST} more failed", "bold red")
@@ -134,6 +137,13 @@ def answer(given: Answer) -> Iterator[Text]:
         ("stop", given.stop),
     ]
     yield from section(f"endpoint {given.endpoint}", rows)
+
+
+def served(given: Served) -> Iterator[Text]:
+    """An endpoint that is on a cluster now, and how to look at it."""
+    model = f"{given.model} version {given.version}" if given.model else ""
+    rows = [("model", model), ("url", given.url), ("look", given.look)]
+    yield from section(f"endpoint {given.endpoint}", [(name, text) for name, text in rows if text])
 
 
 def tail(log: str, *, without: str = "", count: int = _TAIL) -> list[str]:

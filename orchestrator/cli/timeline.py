@@ -27,7 +27,9 @@ def timeline(
     from orchestrator.cli import chart, history
     from orchestrator.history import timeline as drawn
 
-    with history.needed(options.read().state, run) as metadata:
+    settings = options.read()
+    history.ask(settings, run)
+    with history.needed(settings.state, run) as metadata:
         record = metadata.run(run)
         found = drawn.of(
             record,

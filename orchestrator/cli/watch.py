@@ -15,6 +15,7 @@ from orchestrator.errors import OrchestratorError
 from orchestrator.runners.events import Event, Status
 from orchestrator.settings import Settings
 from orchestrator.stores.artifacts import ENDPOINT
+from orchestrator.stores.records import LOCAL
 
 if TYPE_CHECKING:
     from orchestrator.cli import live
@@ -38,6 +39,9 @@ class View(Protocol):
     def answered(self, answer: runs.Answer) -> None:
         """Say what an endpoint answered."""
 
+    def served(self, endpoint: runs.Served) -> None:
+        """Say what a cluster serves now."""
+
 
 def watch(events: Iterator[Event], view: View, settings: Settings, state: RunState = NEW) -> int:
     """Show events until there are none; the exit code. `state` is what is known of the run already."""
@@ -51,11 +55,20 @@ def watch(events: Iterator[Event], view: View, settings: Settings, state: RunSta
         return 0
     view.end(state)
     if state.status is Status.SUCCEEDED and _deployed(state):
-        for answer in runs.answers(state.run, settings):
-            view.answered(answer)
+        _tell_endpoints(view, settings, state)
     if state.status not in CODES:
         raise OrchestratorError(f"run {state.run} ended without saying how", hint=f"orc show {state.run}")
     return CODES[state.status]
+
+
+def _tell_endpoints(view: View, settings: Settings, state: RunState) -> None:
+    """What is served on this machine is asked something; what is served on a cluster may not be reached from here."""
+    if state.on == LOCAL:
+        for answer in runs.answers(state.run, settings):
+            view.answered(answer)
+    else:
+        for endpoint in runs.served(state.run, settings):
+            view.served(endpoint)
 
 
 def _deployed(state: RunState) -> bool:
@@ -75,6 +88,9 @@ class _Text:
 
     def answered(self, answer: runs.Answer) -> None:
         screen.tell(summary.answer(answer))
+
+    def served(self, endpoint: runs.Served) -> None:
+        screen.tell(summary.served(endpoint))
 
 
 class Live(_Text):
@@ -123,6 +139,9 @@ class Json:
 
     def answered(self, answer: runs.Answer) -> None:
         self._write(machine.answer(answer))
+
+    def served(self, endpoint: runs.Served) -> None:
+        self._write(machine.served(endpoint))
 
     def _write(self, data: Mapping[str, object]) -> None:
         sys.stdout.write(json.dumps(data, ensure_ascii=True) + "\n")

@@ -36,7 +36,12 @@ LOOKS = {
 }
 INTERRUPTED = "INTERRUPTED"
 """A run that is recorded as running and whose process is gone."""
-_INTERRUPTED = Look("⊘", "-", "yellow", "interrupted")
+DETACHED = "DETACHED"
+"""A run on a cluster that is recorded as running and that nobody watches."""
+_ODD = {
+    INTERRUPTED: Look("⊘", "-", "yellow", "interrupted"),
+    DETACHED: Look("◌", "~", "cyan", "not watched"),
+}
 
 _LONG = 200
 """Letters of a value beyond which it is too long to stand among others."""
@@ -51,8 +56,8 @@ _SCALES = (
 
 def look(status: str) -> Look:
     """The look of a status as it was recorded; a word we do not know stands for itself."""
-    if status == INTERRUPTED:
-        return _INTERRUPTED
+    if status in _ODD:
+        return _ODD[status]
     try:
         return LOOKS[Status(status)]
     except ValueError:

@@ -16,6 +16,7 @@ from orchestrator.runners.local import selection, supply
 from orchestrator.runners.local.selection import EVERYTHING, Selection
 from orchestrator.stores.artifacts import ArtifactStore
 from orchestrator.stores.metadata import LAST, Metadata, RunRecord, TaskRecord
+from orchestrator.stores.records import LOCAL
 
 _FAR = 100  # How many runs back inputs are looked for, and how long a chain of runs is followed.
 _ENDED = (Status.SUCCEEDED, Status.REJECTED, Status.UNDECIDED, Status.FAILED)
@@ -112,14 +113,17 @@ def _named(metadata: Metadata, pipeline: str, reference: str) -> RunRecord:
             raise RunError(f"the pipeline {pipeline!r} has not run yet", hint=hint)
         return last
     record = metadata.run(reference)
+    if record.on != LOCAL:
+        hint = "what it made is there; run the pipeline on this machine first"
+        raise RunError(f"the run {record.id} ran on Kubeflow Pipelines", run=record.id, hint=hint)
     if record.pipeline != pipeline:
         raise RunError(f"the run {record.id} is one of the pipeline {record.pipeline!r}, not of {pipeline!r}")
     return record
 
 
 def _runs(metadata: Metadata, pipeline: str) -> Iterator[RunRecord]:
-    """The runs of a pipeline, newest first."""
-    return (record for record in metadata.runs(10_000) if record.pipeline == pipeline)
+    """The runs of a pipeline on this machine, newest first."""
+    return (record for record in metadata.runs(10_000) if record.pipeline == pipeline and record.on == LOCAL)
 
 
 def _before_that(metadata: Metadata, record: RunRecord) -> RunRecord | None:

@@ -31,6 +31,32 @@ class Answer:
     """The command that stops the endpoint."""
 
 
+@dataclass(frozen=True, slots=True)
+class Served:
+    """An endpoint that a run deployed to a cluster."""
+
+    endpoint: str
+    url: str
+    model: str
+    version: str
+    look: str
+    """The command that shows it."""
+
+
+def served(run: str, settings: Settings) -> list[Served]:
+    """The endpoints a run deployed to a cluster, as their tasks told of them."""
+    return [_served(artifact.metadata, settings) for artifact in endpoints(run, settings)]
+
+
+def _served(told: Mapping[str, Any], settings: Settings) -> Served:
+    name, url, model, version, namespace = (
+        str(told.get(key) or "") for key in ("name", "url", "model", "version", "namespace")
+    )
+    place = namespace or settings.cluster_namespace or settings.kfp_namespace
+    look = f"kubectl get inferenceservice {name}".rstrip() + (f" --namespace {place}" if place else "")
+    return Served(name, url, model, version, look)
+
+
 def endpoints(run: str, settings: Settings) -> list[Artifact]:
     """The endpoints a run deployed."""
     with contextlib.closing(Metadata(settings.state / "state.db")) as metadata:

@@ -28,6 +28,7 @@ from orchestrator.settings import Settings
 from orchestrator.stores.artifacts import NOTHING
 from orchestrator.stores.clearing import Row
 from orchestrator.stores.metadata import LAST, Metadata, RunRecord
+from orchestrator.stores.records import KFP
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +136,11 @@ def cancel(run: str, settings: Settings) -> str:
 def is_alive(record: RunRecord | Row) -> bool:
     """Whether the process that runs it is there."""
     return record.status == Status.RUNNING and bool(record.pid) and traces.identity(record.pid) == record.pid_started
+
+
+def goes_on(record: RunRecord | Row) -> bool:
+    """Whether it may still be at work: one on a cluster is, as far as is known, whether it is watched or not."""
+    return is_alive(record) or (record.status == Status.RUNNING and record.on == KFP)
 
 
 def _recorded(metadata: Metadata, request: local.Request, *, source: str, begun: bool) -> Iterator[Event]:

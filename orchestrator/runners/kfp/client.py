@@ -188,14 +188,15 @@ def _reason(error: BaseException, seconds: float) -> str:
     from urllib3 import exceptions
 
     inner = getattr(error, "reason", None) or error
+    # Before the others: to older versions of the client that is a time-out, too.
+    if isinstance(inner, exceptions.NewConnectionError):
+        return "nothing answers there"
     if isinstance(inner, exceptions.ConnectTimeoutError | exceptions.ReadTimeoutError | TimeoutError):
         return f"no answer within {seconds:g} s"
     if isinstance(inner, exceptions.NameResolutionError):
         return "its name is not known"
     if isinstance(inner, exceptions.SSLError):
         return f"its certificate cannot be trusted: {inner}"
-    if isinstance(inner, exceptions.NewConnectionError):
-        return "nothing answers there"
     if isinstance(inner, exceptions.IncompleteRead):
         return "the answer was cut off"
     return "the connection was closed" if isinstance(inner, exceptions.ProtocolError) else str(inner)

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import IO, Any
 
 from orchestrator import source
-from orchestrator.errors import BackendError, PipelineError
+from orchestrator.errors import BackendError, OrchestratorError, PipelineError
 from orchestrator.images import engine, folder, labels, origin, reference, remote, saying
+from orchestrator.images import recipe as recipes
 from orchestrator.images.engine import Engine
 from orchestrator.images.lock import Locked
 from orchestrator.images.recipe import Recipe
@@ -62,9 +63,9 @@ class Done:
 Told = Doing | Done
 
 
-def build(recipes: Sequence[Recipe], asked: Asked) -> Iterator[Told]:
+def build(listed: Sequence[Recipe], asked: Asked) -> Iterator[Told]:
     """Build images one after another, and push them if that is asked for. Raises BackendError at the first failure."""
-    for recipe in recipes:
+    for recipe in listed:
         yield from _one(recipe, asked)
 
 
@@ -133,6 +134,8 @@ def _build(recipe: Recipe, names: Sequence[str], asked: Asked) -> Iterator[Told]
         place.mkdir()
         hidden.mkdir(mode=0o700)
         folder.write(recipe, place)
+        if recipes.keyed(recipe).key != recipe.key:
+            raise OrchestratorError(f"the code of {recipe.name} was changed just now", hint="build it once more")
         wanted = engine.Build(
             place,
             recipe.wanted.kind,
@@ -154,7 +157,8 @@ def _build(recipe: Recipe, names: Sequence[str], asked: Asked) -> Iterator[Told]
                     yield Doing(recipe.name, now)
                     before = now
     if said.code:
-        failure = saying.failed(lines)
+        asking = sorted({str(each.folder / "requirements.txt") for each in recipe.wanted.programs})
+        failure = saying.failed(lines, asking)
         message = f"{recipe.name} was not built: {failure.message}\n  all it said: {log}"
         raise BackendError(asked.engine.kind, message, hint=failure.hint)
 

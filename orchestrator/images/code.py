@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import functools
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -17,6 +17,7 @@ PACKAGE = "orchestrator"
 BUILTIN = Path(orchestrator.__file__).resolve().parent.parent
 """The folder of `orchestrator` and of the components that come with it."""
 _COMPONENTS = "components"
+_FILE = "component.yaml"
 _UNUSED = ("cli", "images", "templates", "__main__.py")
 """Parts of ours that no program in an image uses; the command line changes most often."""
 
@@ -76,19 +77,23 @@ def ours() -> dict[str, Path]:
 
 def _closure(program: Program) -> dict[str, Path]:
     """The program's files, and those of all that it imports from beside it, and that imports in turn."""
-    first = program.module.split(".")
-    waiting = [found for found in [_unit(program.root, first)] if found]
-    seen: dict[Path, Mapping[str, Path]] = {}
+    found: dict[str, Path] = {}
+    waiting = [(program.root, each) for each in _own(program)]
     while waiting:
         root, unit = waiting.pop()
-        if unit in seen:
-            continue
         rules = ignore.rules(root, unit if unit.is_dir() else unit.parent) if root.resolve() != BUILTIN else ()
-        seen[unit] = _below(unit, root, rules)
-        for path, file in seen[unit].items():
-            if path.endswith(".py"):
-                waiting += _imported(file, PurePosixPath(path), program.root)
-    return {path: file for held in seen.values() for path, file in held.items()}
+        for path, file in _below(unit, root, rules).items():
+            if path not in found:
+                found[path] = file
+                if path.endswith(".py"):
+                    waiting += _imported(file, PurePosixPath(path), program.root)
+    return found
+
+
+def _own(program: Program) -> list[Path]:
+    """The program itself, whole: a folder with all that lies in it, or a file."""
+    place = program.root.joinpath(*program.module.split("."))
+    return [place] if place.is_dir() else [place.with_suffix(".py")]
 
 
 def _imported(file: Path, path: PurePosixPath, root: Path) -> Iterator[tuple[Path, Path]]:
@@ -103,9 +108,9 @@ def _imported(file: Path, path: PurePosixPath, root: Path) -> Iterator[tuple[Pat
             continue
         # Ours lie beside those of the user: both are in the package `components`.
         for place in (root, BUILTIN) if name[0] == _COMPONENTS else (root,):
-            found = _unit(place, name)
+            found = _units(place, name)
             if found:
-                yield found
+                yield from ((place, each) for each in found)
                 break
 
 
@@ -121,19 +126,26 @@ def _names(tree: ast.Module, path: PurePosixPath) -> Iterator[list[str]]:
             yield from ([*base, alias.name] for alias in each.names if alias.name != "*")
 
 
-def _unit(root: Path, name: Sequence[str]) -> tuple[Path, Path] | None:
-    """What is taken whole: a package, or a module; of a folder that only holds packages, the one that is named."""
+def _units(root: Path, name: Sequence[str]) -> list[Path]:
+    """The files behind a name that is imported: of another component only the modules named, of all else the package.
+
+    What is shared may load its parts as it likes; a component is not there to be imported, but for a module or two.
+    """
+    found: list[Path] = []
     place = root
     for part in name:
         place /= part
-        if place.with_suffix(".py").is_file() and not place.is_dir():
-            return root, place.with_suffix(".py")
-        if not place.is_dir():
-            return None
-        if (place / "__init__.py").is_file() or (place / "__main__.py").is_file():
-            return root, place
-    is_code = place != root and any(place.glob("*.py"))
-    return (root, place) if is_code else None
+        if place.is_dir():
+            is_package = (place / "__init__.py").is_file()
+            if is_package and not (place / _FILE).is_file():
+                return [*found, place]
+            found += [place / "__init__.py"] if is_package else []
+        elif place.with_suffix(".py").is_file():
+            return [*found, place.with_suffix(".py")]
+        else:
+            return found
+    is_loose = place.is_dir() and not found and any(place.glob("*.py"))
+    return [place] if is_loose else found
 
 
 def _below(unit: Path, root: Path, rules: Sequence[ignore.Rule]) -> dict[str, Path]:

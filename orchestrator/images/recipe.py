@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from orchestrator import digest
@@ -46,21 +46,24 @@ class Recipe:
     """Files that are copied into the folder, by path."""
     packages: tuple[str, ...] = ()
     """What was asked for beyond the requirements of its components."""
+    key: str = ""
+    """The digest of all that decides what is in the image: equal keys, equal images."""
 
     @property
     def name(self) -> str:
         """What components call it."""
         return self.wanted.name
 
-    @property
-    def key(self) -> str:
-        """The digest of all that decides what is in the image: equal keys, equal images."""
-        total = hashlib.sha256(f"{self.wanted.kind}\n{self.choices.base}\n{self.choices.platform}\n".encode())
-        found = {path: digest.of_text(text) for path, text in self.texts.items()}
-        found |= {path: digest.of_file(file) for path, file in self.copies.items()}
-        for path in sorted(found):
-            total.update(f"{path}\0{found[path]}\n".encode())
-        return total.hexdigest()[:_LETTERS]
+
+def keyed(recipe: Recipe) -> Recipe:
+    """A recipe with the key that its files have now."""
+    kind, choices = recipe.wanted.kind, recipe.choices
+    total = hashlib.sha256(f"{kind}\n{choices.base}\n{choices.platform}\n".encode())
+    found = {path: digest.of_text(text) for path, text in recipe.texts.items()}
+    found |= {path: digest.of_file(file) for path, file in recipe.copies.items()}
+    for path in sorted(found):
+        total.update(f"{path}\0{found[path]}\n".encode())
+    return replace(recipe, key=total.hexdigest()[:_LETTERS])
 
 
 def default_base() -> str:
@@ -79,7 +82,7 @@ def make(wanted: Wanted, choices: Choices, packages: Sequence[str] = ()) -> Reci
         copies |= {f"code/{path}": file for path, file in code.files(wanted.programs).items()}
     listed = sorted({*_asked(wanted), *packages})
     texts = {_REQUIREMENTS: "".join(f"{each}\n" for each in listed), "code/README": f"The code of {wanted.name}.\n"}
-    return Recipe(wanted, choices, texts, copies, tuple(sorted(set(packages))))
+    return keyed(Recipe(wanted, choices, texts, copies, tuple(sorted(set(packages)))))
 
 
 def _asked(wanted: Wanted) -> list[str]:

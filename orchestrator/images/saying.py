@@ -82,14 +82,13 @@ def doing(line: str) -> str:
     return next((words for sign, words in _DOING if sign in found["what"]), "")
 
 
-def failed(lines: Sequence[str]) -> Failure:
-    """Why a build failed, from its log."""
+def failed(lines: Sequence[str], requirements: Sequence[str] = ()) -> Failure:
+    """Why a build failed, from its log; `requirements` are the files that say what its programs need."""
     plain = [_PREFIX.sub("", line).rstrip() for line in lines]
     missing = dict.fromkeys((found["file"], found["name"]) for line in plain if (found := _MISSING.search(line)))
     if missing:
         told = "; ".join(f"{file} imports {name}, which no requirements.txt asks for" for file, name in missing)
-        folders = dict.fromkeys(file.rpartition("/")[0] for file, _ in missing)
-        return Failure(told, f"add the package to {', '.join(f'{each}/requirements.txt' for each in folders)}")
+        return Failure(told, f"add the package to {' or '.join(requirements)}" if requirements else "")
     kept = [line for line in plain if line.strip() and not _NOISE.match(line)]
     last = list(dict.fromkeys(kept))[-_SHOWN:]
     hint = next((hint for pattern, hint in _TOLD if pattern.search("\n".join(last))), "")

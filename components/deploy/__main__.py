@@ -56,7 +56,7 @@ def _on_cluster(task: program.Task, document: Source, spec: Endpoint) -> None:
         seconds = float(os.environ.get("ORC_DEPLOY_SECONDS") or inference.SECONDS)
         place = Place(connected.namespace)
         deployed = inference.Deployment(declaration, connected, place, task.log, seconds).deploy()
-    _write(task, deployed)
+    _write(task, deployed, namespace=place.namespace)
     task.log(f"from outside: kubectl -n {place.namespace} port-forward service/{declaration.name}-predictor 8080:80")
 
 
@@ -84,11 +84,11 @@ def _cancelled(*_: object) -> None:
     sys.exit(128 + signal.SIGTERM)
 
 
-def _write(task: program.Task, deployed: Deployed) -> None:
+def _write(task: program.Task, deployed: Deployed, *, namespace: str = "") -> None:
     declaration, main_variant = deployed.declaration, deployed.declaration.main
     task.output("deployed").write_text(declarations.dump(declaration), encoding="utf-8")
     task.set("url", declaration.url)
-    about = {"name": declaration.name, "url": declaration.url}
+    about = {"name": declaration.name, "url": declaration.url, **({"namespace": namespace} if namespace else {})}
     task.metadata("deployed", about | {"model": main_variant.model, "version": main_variant.version})
     for variant in declaration.variants:
         task.log(f"{declaration.name}: {variant.model} version {variant.version} as {variant.name!r}")

@@ -20,25 +20,18 @@ LARGEST = 100 * 1024
 
 def dump(declaration: Declaration) -> str:
     """The declaration without what another deployment of the same would change, nor what the server does not use."""
-    spec = declaration.spec
-    needed = endpoint.Endpoint(
-        api_version=spec.api_version,
-        kind=spec.kind,
-        metadata=endpoint.Metadata(name=spec.metadata.name),
-        variants=spec.variants,
-        limits=spec.limits,
-    )
-    bare = declaration.model_copy(
-        update={
-            "url": "",
-            "run": "",
-            "declared_at": "",
-            "variants": tuple(each.model_copy(update={"path": ""}) for each in declaration.variants),
-            "spec": needed,
-            "example": {name: rows[:1] for name, rows in declaration.example.items()},
-        }
-    )
-    text = json.dumps(json.loads(declarations.dump(bare)), ensure_ascii=False, separators=(",", ":"))
+    spec = endpoint.dump(declaration.spec)
+    told = {
+        "version": declaration.version,
+        "name": declaration.name,
+        "variants": [{**each.model_dump(mode="json"), "path": ""} for each in declaration.variants],
+        "spec": {
+            **{key: spec[key] for key in ("apiVersion", "kind", "variants", "limits")},
+            "metadata": {"name": declaration.name},
+        },
+        "example": {name: rows[:1] for name, rows in declaration.example.items()},
+    }
+    text = json.dumps(told, ensure_ascii=False, separators=(",", ":"))
     text = re.sub(r"(?<=\{)\{", r"\\u007b", text.replace("$", r"\u0024"))
     if (size := len(text.encode())) > LARGEST:
         raise OrchestratorError(

@@ -36,7 +36,7 @@ class Wanted:
 
 
 @dataclass(slots=True)
-class _Told:
+class Told:
     """What is said on the side, on standard error: it is no part of what a view prints."""
 
     run: str = ""
@@ -60,7 +60,7 @@ class _Told:
 def run(file: Path, given: Mapping[str, str], wanted: Wanted, format: running.View | None) -> int:
     """Start a run and watch it, or leave it at once; the exit code."""
     settings = options.read()
-    told = _Told()
+    told = Told()
     how = submitted.Options(
         cache=wanted.cache, experiment=wanted.experiment, unpinned=wanted.unpinned, anyway=wanted.anyway
     )
@@ -72,12 +72,12 @@ def run(file: Path, given: Mapping[str, str], wanted: Wanted, format: running.Vi
 
 def resume(name: str, settings: Settings, before: RunState, format: running.View | None) -> int:
     """Watch a run again, or have it go on where it failed; the exit code."""
-    told = _Told(run=name)
+    told = Told(run=name)
     return _watched(submitted.resume(name, settings, told), told, settings, before, format)
 
 
 def _watched(
-    events: Iterator[Event], told: _Told, settings: Settings, state: RunState, format: running.View | None
+    events: Iterator[Event], told: Told, settings: Settings, state: RunState, format: running.View | None
 ) -> int:
     try:
         return watch.watch(events, watch.VIEWS[running.view(format)](), settings, state)
@@ -89,7 +89,7 @@ def _watched(
         return INTERRUPTED
 
 
-def _leave(events: Iterator[Event], told: _Told) -> int:
+def _leave(events: Iterator[Event], told: Told) -> int:
     """Start a run and go: whatever stops it from being started has been told by then."""
     with contextlib.closing(events) as listened:  # type: ignore[type-var]
         for event in listened:

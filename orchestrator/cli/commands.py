@@ -20,6 +20,7 @@ _WHERE = {
         "timeline": "timeline.timeline",
         "resume": "running.resume",
         "cancel": "running.cancel",
+        "schedules": "schedules.app",
         "cache": "cache.app",
         "diff": "difference.diff",
         "artifacts": "artifacts.artifacts",

@@ -35,8 +35,30 @@ class Kind(StrEnum):
     SCHEMA = "schema"
 
 
-def compile(file: _File, output: _Output = None) -> None:
+class Form(StrEnum):
+    """What a pipeline is compiled to."""
+
+    IR = "ir"
+    MANIFEST = "manifest"
+
+
+def compile(
+    file: _File,
+    output: _Output = None,
+    format: Annotated[
+        Form, typer.Option("--format", help="`manifest`: resources of Kubernetes for `kubectl apply`.")
+    ] = Form.IR,
+    upload: Annotated[bool, typer.Option("--upload", help="For a manifest: upload the files it names.")] = False,
+    unpinned: Annotated[
+        bool, typer.Option("--unpinned", help="For a manifest: take images by their names where no digest is known.")
+    ] = False,
+) -> None:
     """Compile a pipeline file to the IR of Kubeflow Pipelines."""
+    if format is Form.MANIFEST:
+        give(_manifest(file, upload=upload, unpinned=unpinned), output)
+        return
+    if upload or unpinned:
+        raise OrchestratorError("--upload and --unpinned are for --format manifest")
     from orchestrator import ir
     from orchestrator.pipeline import load, python
 
@@ -45,6 +67,16 @@ def compile(file: _File, output: _Output = None) -> None:
         return
     compiled = load.pipeline(file)
     give(ir.dump(compiled.spec, compiled.platform), output)
+
+
+def _manifest(file: Path, *, upload: bool, unpinned: bool) -> str:
+    from orchestrator.cli import cluster_running, options
+    from orchestrator.runs import packed
+
+    found = packed.pack(file, options.read(), unpinned=unpinned, upload=upload, said=cluster_running.Told())
+    for warning in found.warnings:
+        typer.echo(f"warning: {warning}", err=True)
+    return found.text
 
 
 def validate(

@@ -44,13 +44,29 @@ _View = Annotated[
 ]
 
 
+Given = Annotated[
+    list[str] | None,
+    typer.Option("--arg", "-a", metavar="NAME=VALUE", help="A parameter's value; may be given again."),
+]
+Experiment = Annotated[
+    str,
+    typer.Option(
+        "--experiment",
+        metavar="NAME",
+        help="On kfp: its group of runs. Default: the pipeline's name.",
+        show_default=False,
+    ),
+]
+Unpinned = Annotated[
+    bool, typer.Option("--unpinned", help="On kfp: take images by their names where no digest is known.")
+]
+Anyway = Annotated[bool, typer.Option("--anyway", help="On kfp: start it though some of it is known to fail there.")]
+
+
 def run(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A pipeline file, or one compiled to IR.")],
     *,
-    arg: Annotated[
-        list[str] | None,
-        typer.Option("--arg", "-a", metavar="NAME=VALUE", help="A parameter's value; may be given again."),
-    ] = None,
+    arg: Given = None,
     no_cache: Annotated[bool, typer.Option("--no-cache", help="Run every task, whatever earlier runs made.")] = False,
     workers: options.Workers = None,
     containers: Annotated[
@@ -87,21 +103,9 @@ def run(
     ] = "",
     on: Annotated[Where, typer.Option("--on", help="Where: this machine, or Kubeflow Pipelines.")] = Where.LOCAL,
     detach: Annotated[bool, typer.Option("--detach", help="On kfp: start the run and leave it.")] = False,
-    experiment: Annotated[
-        str,
-        typer.Option(
-            "--experiment",
-            metavar="NAME",
-            help="On kfp: its group of runs. Default: the pipeline's name.",
-            show_default=False,
-        ),
-    ] = "",
-    unpinned: Annotated[
-        bool, typer.Option("--unpinned", help="On kfp: take images by their names where no digest is known.")
-    ] = False,
-    anyway: Annotated[
-        bool, typer.Option("--anyway", help="On kfp: start it though some of it is known to fail there.")
-    ] = False,
+    experiment: Experiment = "",
+    unpinned: Unpinned = False,
+    anyway: Anyway = False,
     format: _View = None,
 ) -> None:
     """Run a pipeline and watch it.
@@ -113,7 +117,7 @@ def run(
     from orchestrator import runs
     from orchestrator.cli import state
 
-    given = _given(arg or [])
+    given = pairs(arg or [])
     wish = _wish(again, _names("--only", only), _names("--from", since), of)
     elsewhere = {"--detach": detach, "--experiment": experiment, "--unpinned": unpinned, "--anyway": anyway}
     if on is Where.KFP:
@@ -200,9 +204,10 @@ def _is_there(source: str) -> bool:
     return Path(source).exists() or (".py:" in source and Path(source.rpartition(":")[0]).exists())
 
 
-def _given(pairs: list[str]) -> dict[str, str]:
+def pairs(listed: list[str]) -> dict[str, str]:
+    """What `--arg NAME=VALUE` gives."""
     given: dict[str, str] = {}
-    for pair in pairs:
+    for pair in listed:
         name, equals, value = pair.partition("=")
         if not equals or not name:
             raise OrchestratorError(f"--arg {pair!r} is not NAME=VALUE", hint="for instance: --arg min_f1=0.9")

@@ -1,0 +1,87 @@
+"""KServe's own Python models know every field we write, and its type. They live in an environment of their own.
+
+The package wants other versions of much that we use, so it is installed aside, once, beside other things of the tests.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+HERE = Path(__file__).parent
+VERSION = "0.21.0"
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "orchestrator-tests"
+
+
+@pytest.fixture(scope="session")
+def judge() -> Path:
+    """The Python that has the kserve package."""
+    place = CACHE / f"kserve-{VERSION}-py{sys.version_info.major}.{sys.version_info.minor}"
+    python = place / "bin" / "python"
+    if not python.exists():
+        _install(place)
+    return python
+
+
+def _install(place: Path) -> None:
+    uv = shutil.which("uv") or str(Path(sys.executable).with_name("uv"))
+    arriving = place.with_name(f".{place.name}.{os.getpid()}")
+    arriving.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        for command in (
+            [uv, "venv", "--quiet", "--relocatable", "--python", sys.executable, arriving],
+            [uv, "pip", "install", "--quiet", "--python", arriving / "bin" / "python", f"kserve=={VERSION}"],
+        ):
+            subprocess.run(command, check=True, capture_output=True, text=True, timeout=280)
+        arriving.rename(place)
+    except (OSError, subprocess.SubprocessError) as error:
+        said = (getattr(error, "stderr", "") or str(error)).strip().splitlines()[-1:]
+        pytest.skip(f"needs the kserve package {VERSION}, which cannot be installed here: {''.join(said)}")
+    finally:
+        shutil.rmtree(arriving, ignore_errors=True)
+
+
+def asked(python: Path, manifests: list[Any]) -> list[list[str]]:
+    done = subprocess.run(
+        [python, HERE / "judge.py"],
+        input=json.dumps(manifests),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    found: list[list[str]] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def rendered(kind: str) -> list[Any]:
+    documents = [each for file in sorted(HERE.glob("*/expected.yaml")) for each in yaml.safe_load_all(file.read_text())]
+    return [each for each in documents if each["kind"] == kind]
+
+
+def test_kserve_knows_all_that_we_write_and_none_of_what_it_should_not(judge: Path) -> None:
+    services, runtimes = rendered("InferenceService"), rendered("ClusterServingRuntime")
+    assert (len(services), len(runtimes)) == (4, 1)
+    wrong = [copy.deepcopy(services[0]) for _ in range(4)]
+    predictors = [each["spec"]["predictor"] for each in wrong]
+    predictors[0]["minReplica"] = 1
+    predictors[1]["maxReplicas"] = "3"
+    del predictors[2]["model"]["modelFormat"]
+    predictors[3]["model"]["env"][0]["valu"] = ""
+    *good, first, second, third, fourth = asked(judge, [*services, *runtimes, *wrong])
+    assert good == [[]] * 5
+    where = "InferenceService.spec.predictor"
+    assert first == [f"{where}: V1beta1PredictorSpec has no field minReplica"]
+    assert second == [f"{where}.maxReplicas: '3' is not int"]
+    assert third == [f"{where}.model: Invalid value for `model_format`, must not be `None`"]
+    assert fourth == [f"{where}.model.env[0]: V1EnvVar has no field valu"]

@@ -89,6 +89,7 @@ def given(image: str, using: Engine | None, environment: Mapping[str, str]) -> L
 
 def _one(recipe: Recipe, asked: Asked) -> Iterator[Told]:
     began = time.monotonic()
+    recipe = recipes.keyed(recipe)  # Others were built meanwhile, and somebody may have gone on writing.
     names = [reference.placed(recipe.name, asked.registry, tag) for tag in (recipe.key, *asked.tags)]
     if asked.push and not asked.anew:
         yield Doing(recipe.name, "asking the registry")

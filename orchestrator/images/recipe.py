@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from orchestrator import digest
-from orchestrator.errors import Location, PipelineError, Problem
+from orchestrator.errors import BackendError, Location, PipelineError, Problem
 from orchestrator.images import code
 from orchestrator.images.wanted import COMPONENT, MLFLOW, SERVER, Wanted
 
@@ -56,11 +56,14 @@ class Recipe:
 
 
 def keyed(recipe: Recipe) -> Recipe:
-    """A recipe with the key that its files have now."""
+    """A recipe with the key that its files have now. Raises BackendError for one that cannot be read."""
     kind, choices = recipe.wanted.kind, recipe.choices
     total = hashlib.sha256(f"{kind}\n{choices.base}\n{choices.platform}\n".encode())
     found = {path: digest.of_text(text) for path, text in recipe.texts.items()}
-    found |= {path: digest.of_file(file) for path, file in recipe.copies.items()}
+    try:
+        found |= {path: digest.of_file(file) for path, file in recipe.copies.items()}
+    except OSError as error:
+        raise BackendError("file", f"{error.filename}: {error.strerror}") from error
     for path in sorted(found):
         total.update(f"{path}\0{found[path]}\n".encode())
     return replace(recipe, key=total.hexdigest()[:_LETTERS])

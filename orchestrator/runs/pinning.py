@@ -1,11 +1,10 @@
-"""A pipeline in the images that the lock beside its file names: for containers here, and for a cluster."""
+"""A pipeline in the images that the lock beside its file names."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from orchestrator.errors import OrchestratorError
 from orchestrator.images import lock as locks
 from orchestrator.images import recipe, wanted
 from orchestrator.images.lock import Lock
@@ -28,16 +27,6 @@ def here(loaded: Loaded, file: Path) -> Pinned:
     return _pinned(loaded, file, lock) if lock else Pinned(loaded)
 
 
-def for_cluster(loaded: Loaded, file: Path) -> Pinned:
-    """For a cluster, which pulls what it runs: an image that no registry has is refused. Raises OrchestratorError."""
-    lock = locks.read(locks.beside(file))
-    lacking = _lacking(loaded, lock)
-    if lacking:
-        message = f"{file}: no registry has these images yet: {', '.join(lacking)}"
-        raise OrchestratorError(message, hint=f"orc build {file} --push --registry HOST/PATH")
-    return _pinned(loaded, file, lock) if lock else Pinned(loaded)
-
-
 def compiled(loaded: Loaded, file: Path) -> Pinned:
     """For a file that may go anywhere: what is in a registry is pinned, all else keeps its name."""
     lock = locks.read(locks.beside(file))
@@ -50,11 +39,15 @@ def compiled(loaded: Loaded, file: Path) -> Pinned:
     return replace(found, warnings=((said,) if lacking else ()) + found.warnings)
 
 
+def stale(loaded: Loaded, lock: Lock, file: Path) -> tuple[str, ...]:
+    """A warning for images that were built from other code than is here now."""
+    changed = locks.changed(lock, keys(loaded, lock))
+    said = f"built from other code than is here now: {', '.join(changed)}; `orc build {file}` builds them anew"
+    return (said,) if changed else ()
+
+
 def _pinned(loaded: Loaded, file: Path, lock: Lock) -> Pinned:
-    stale = locks.changed(lock, keys(loaded, lock))
-    said = f"built from other code than is here now: {', '.join(stale)}; `orc build {file}` builds them anew"
-    pipeline = locks.pinned(loaded.pipeline, lock)
-    return Pinned(replace(loaded, pipeline=pipeline), (said,) if stale else (), lock)
+    return Pinned(replace(loaded, pipeline=locks.pinned(loaded.pipeline, lock)), stale(loaded, lock, file), lock)
 
 
 def _lacking(loaded: Loaded, lock: Lock | None) -> tuple[str, ...]:

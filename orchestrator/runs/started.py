@@ -20,7 +20,7 @@ from orchestrator.runners.events import Event, Status
 from orchestrator.runners.local import scratch, traces
 from orchestrator.runners.local.containers import engine
 from orchestrator.runners.local.selection import Selection
-from orchestrator.runs import again
+from orchestrator.runs import again, pinning
 from orchestrator.runs import given as arguments_given
 from orchestrator.runs.again import Wish
 from orchestrator.runs.loaded import load
@@ -55,6 +55,8 @@ def start(file: Path, given: Mapping[str, str], settings: Settings, options: Opt
         arguments.complete(loaded.pipeline, values)  # Before anything is opened, which makes a folder.
     if options.containers:
         engine.find(settings.containers_engine)  # Before anything is recorded.
+    pinned = pinning.here(loaded, file) if options.containers else pinning.Pinned(loaded)
+    loaded = pinned.loaded
     with contextlib.ExitStack() as stack:
         metadata = stack.enter_context(contextlib.closing(Metadata(settings.state / "state.db")))
         basis = again.basis(metadata, loaded.pipeline, options.wish, settings.state)
@@ -72,6 +74,7 @@ def start(file: Path, given: Mapping[str, str], settings: Settings, options: Opt
             earlier=basis.earlier,
             selection=basis.selection,
             pointer=_pointer(settings),
+            warnings=pinned.warnings,
         )
         stack.pop_all()
         return _recorded(metadata, request, source=str(file), begun=False)

@@ -56,6 +56,8 @@ class Request:
     """What a parameter that is a reference by alias, `penguins@champion`, points to now: a digest, or ""."""
     created: float | None = None
     """When a resumed run was first started."""
+    warnings: tuple[str, ...] = ()
+    """What a person should know before it begins."""
 
 
 def run(
@@ -64,7 +66,7 @@ def run(
     """Run a pipeline. The caller must have recorded each event before it asks for the next."""
     tasks = graph.known(request.pipeline)
     given = arguments.complete(request.pipeline, request.arguments)
-    warnings = [*unhonoured.warnings(request), *traps.phrases(request.pipeline)]
+    warnings = [*request.warnings, *unhonoured.warnings(request), *traps.phrases(request.pipeline)]
     yield RunStarted(request.run, request.pipeline.pipeline_info.name, given, tasks, clock())
     for message in warnings:
         yield Warned(message, clock())

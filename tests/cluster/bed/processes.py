@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import os
 import signal
 import socket
 import subprocess
@@ -12,7 +13,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-SECONDS = 20
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
@@ -27,7 +27,8 @@ class Processes:
 
     folder: Path
     running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
-    ends: dict[str, signal.Signals] = field(default_factory=dict)
+    firsts: dict[str, int] = field(default_factory=dict)
+    """The first process in the namespaces that one of them made: with it, everything in them ends."""
 
     def start(
         self,
@@ -35,9 +36,7 @@ class Processes:
         command: Sequence[str],
         *,
         environment: Mapping[str, str] | None = None,
-        end: signal.Signals = signal.SIGTERM,
     ) -> subprocess.Popen[bytes]:
-        self.ends[name] = end
         with self.log(name).open("ab") as log:
             self.running[name] = subprocess.Popen(
                 command,
@@ -47,7 +46,7 @@ class Processes:
                 env=environment,
                 # A session of its own: Ctrl-C is for the command that runs, and for us.
                 start_new_session=True,
-                preexec_fn=lambda: _die_with_parent(end),  # noqa: PLW1509 - one thread starts them all
+                preexec_fn=_die_with_parent,  # noqa: PLW1509 - one thread starts them all
             )
         return self.running[name]
 
@@ -71,15 +70,14 @@ class Processes:
         return "\n".join(lines[-5:])
 
     def stop(self) -> None:
-        """Ends what was started last first."""
-        for name in reversed(list(self.running)):
-            process = self.running.pop(name)
-            process.send_signal(self.ends[name])
-            try:
-                process.wait(SECONDS)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+        """Ends everything at once: nothing of it is kept, so that nothing needs time to put it in order."""
+        for name, process in self.running.items():
+            with contextlib.suppress(ProcessLookupError):
+                # What made namespaces ends when all in them has; only then are the mounts gone.
+                os.kill(self.firsts.get(name, process.pid), signal.SIGKILL)
+        for process in self.running.values():
+            process.wait()
+        self.running.clear()
 
 
 def free_port(address: str = "127.0.0.1") -> int:
@@ -88,5 +86,5 @@ def free_port(address: str = "127.0.0.1") -> int:
         return int(made.getsockname()[1])
 
 
-def _die_with_parent(end: signal.Signals) -> None:
-    _LIBC.prctl(_PR_SET_PDEATHSIG, end)
+def _die_with_parent() -> None:
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

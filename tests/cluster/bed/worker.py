@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import signal
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,8 +65,9 @@ def place(folder: Path, processes: Processes) -> Place:
     # The first process takes in what others leave behind, as that of a machine does.
     lines = ["set -e", *binds, "mount --make-rshared /", f"hostname {NAME}", "while :; do sleep 3600 & wait $!; done"]
     unshare = ["unshare", "--pid", "--net", "--mount", "--uts", "--fork", "--kill-child", "--mount-proc"]
-    outer = processes.start("node", [*unshare, "sh", "-c", "\n".join(lines)], end=signal.SIGKILL)
+    outer = processes.start("node", [*unshare, "sh", "-c", "\n".join(lines)])
     pid = _first(outer, processes)
+    processes.firsts["node"] = pid
     number = _free_number()
     made = Place(home, pid, f"10.98.{number}.1", f"10.98.{number}.2", f"10.97.{number}.0/24")
     link = f"orc{number}"

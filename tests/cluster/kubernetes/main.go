@@ -3,10 +3,16 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
 
+	"github.com/coredns/coredns/core/dnsserver"
+	"github.com/coredns/coredns/coremain"
+	_ "github.com/coredns/coredns/plugin/bind"
+	_ "github.com/coredns/coredns/plugin/errors"
+	_ "github.com/coredns/coredns/plugin/kubernetes"
 	"github.com/spf13/cobra"
 	"go.etcd.io/etcd/server/v3/etcdmain"
 	helm "helm.sh/helm/v4/pkg/cmd"
@@ -15,15 +21,20 @@ import (
 	"k8s.io/kubectl/pkg/cmd/util"
 	apiserver "k8s.io/kubernetes/cmd/kube-apiserver/app"
 	controllers "k8s.io/kubernetes/cmd/kube-controller-manager/app"
+	proxy "k8s.io/kubernetes/cmd/kube-proxy/app"
 	scheduler "k8s.io/kubernetes/cmd/kube-scheduler/app"
 	kubelet "k8s.io/kubernetes/cmd/kubelet/app"
-
-	"context"
 )
+
+func init() {
+	dnsserver.Directives = []string{"bind", "errors", "kubernetes"}
+}
 
 func main() {
 	name := filepath.Base(os.Args[0])
 	switch name {
+	case "coredns":
+		coremain.Run()
 	case "etcd":
 		etcdmain.Main(os.Args)
 	case "helm":
@@ -52,10 +63,12 @@ func component(name string) *cobra.Command {
 		return controllers.NewControllerManagerCommand()
 	case "kube-scheduler":
 		return scheduler.NewSchedulerCommand()
+	case "kube-proxy":
+		return proxy.NewProxyCommand()
 	case "kubelet":
 		return kubelet.NewKubeletCommand(context.Background())
 	}
-	fmt.Fprintln(os.Stderr, "start this as etcd, helm, kubectl, kubelet, kube-apiserver, kube-controller-manager or kube-scheduler")
+	fmt.Fprintln(os.Stderr, "start this as etcd, helm, kubectl, coredns, kubelet, kube-apiserver, kube-controller-manager, kube-proxy or kube-scheduler")
 	os.Exit(2)
 	return nil
 }

@@ -8,7 +8,7 @@ UV := $(BIN)/uv
 # Byte code compiled at install time is worth seconds at every first import.
 INSTALL := UV_COMPILE_BYTECODE=1 $(UV) pip install --quiet --python $(BIN)/python
 
-.PHONY: help demo test containers cluster cluster-up cluster-down check format lock benchmarks clean
+.PHONY: help demo test containers cluster cluster-up cluster-down manifests check format lock benchmarks clean
 
 help:
 	@echo "make demo        run the main job: 344 penguins to a served model"
@@ -43,6 +43,10 @@ cluster-down:
 # Starts a Kubernetes of its own: Go builds it once (seven minutes), and root has pods run on a node, too.
 cluster: $(VENV)/.dev
 	$(BIN)/python tests/cluster/prepare.py $(BIN)/python -m pytest tests/cluster
+
+# The chart as plain manifests, for those who use kustomize; wants helm.
+manifests: $(VENV)/.dev
+	$(BIN)/python manifests/render.py
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check .

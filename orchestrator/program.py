@@ -137,6 +137,9 @@ def run(file: str, main: Callable[[Task], None]) -> None:
 
 def execute(interface: Interface, arguments: list[str], main: Callable[[Task], None]) -> int:
     """Run `main` on these command-line arguments; returns the exit code and prints errors to stderr."""
+    if arguments == ["--help"]:
+        print(usage(interface), flush=True)
+        return 0
     try:
         given = _flags(interface, arguments)
         text = given.pop(EXECUTOR_INPUT, "")
@@ -152,6 +155,17 @@ def execute(interface: Interface, arguments: list[str], main: Callable[[Task], N
         traceback.print_exc()
         return BUG
     return 0
+
+
+def usage(interface: Interface) -> str:
+    """The flags a component takes, for whoever looks into its image."""
+    inputs = ((name, each, "" if _may_be_absent(each) else " (required)") for name, each in interface.inputs.items())
+    outputs = ((name, each, " (written there)") for name, each in interface.outputs.items())
+    lines = [
+        f"  --{name} {each['type']}{note}\n      {' '.join(str(each.get('description', '')).split())}".rstrip()
+        for name, each, note in (*inputs, *outputs)
+    ]
+    return "\n".join(["Flags, each with a value:", *lines])
 
 
 def typed(text: str, kind: str, name: str) -> Any:

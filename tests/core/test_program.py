@@ -88,6 +88,12 @@ def test_missing_arguments_are_named_together(interface, capsys):
     assert "error: missing arguments: --files, --out, --text" in capsys.readouterr().err
 
 
+def test_help_tells_the_flags_and_runs_nothing(interface, capsys):
+    assert program.execute(interface, ["--help"], lambda task: pytest.fail("it ran")) == 0
+    said = capsys.readouterr().out
+    assert [name for name in (*interface.inputs, *interface.outputs) if f"  --{name} " not in said] == []
+
+
 def test_values_are_typed_defaulted_or_absent(interface):
     got = {}
 

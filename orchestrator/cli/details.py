@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
+from typing import Any
 
 from rich.console import RenderableType
 from rich.padding import Padding
@@ -47,6 +48,7 @@ def of_run(run: RunRecord, tasks: Sequence[TaskRecord], *, status: str) -> Itera
         ("took", wording.between(run.started, run.finished, 0.0) if run.finished else ""),
         ("so far", wording.between(run.started, None, time.time()) if status == Status.RUNNING else ""),
         ("file", run.source),
+        *_there(run),
     ]
     yield Text.assemble((run.pipeline, "bold"), (f"  run {run.id}", "dim"))
     for name, text in facts:
@@ -54,6 +56,8 @@ def of_run(run: RunRecord, tasks: Sequence[TaskRecord], *, status: str) -> Itera
             style = wording.look(status).colour if name == "status" else ""
             yield Text.assemble((f"  {name:<9}", "dim"), (text, style))
     yield from summary.section("parameters", [(name, wording.short(each)) for name, each in run.arguments.items()])
+    yield from summary.section("images", [("", image) for image in run.options.get("images") or ()])
+    yield from summary.section("uploaded", [_uploaded(file) for file in run.options.get("files") or ()])
     if tasks:
         yield Text()
         yield Text("tasks", "bold")
@@ -71,6 +75,25 @@ def of_run(run: RunRecord, tasks: Sequence[TaskRecord], *, status: str) -> Itera
             yield summary.prose(Text(told, "dim"))
         hint = f"`orc show {run.id} TASK` tells what a task was given, `orc logs {run.id} TASK` what it said."
         yield summary.prose(Text(hint, "dim"))
+
+
+def _there(run: RunRecord) -> list[tuple[str, str]]:
+    """What a run is on a cluster: where, by which name, which version of the pipeline, as whom."""
+    told = run.remote
+    if not told:
+        return []
+    return [
+        ("on", f"Kubeflow Pipelines, {told.get('url', '')}"),
+        ("there", str(told.get("run", "") or "it is not known there yet")),
+        ("page", str(told.get("page", ""))),
+        ("version", str(told.get("version", ""))),
+        ("account", str(told.get("service_account", ""))),
+    ]
+
+
+def _uploaded(file: Mapping[str, Any]) -> tuple[str, str]:
+    size = wording.size(int(file.get("size", 0)))
+    return str(file.get("written", "")), f"{size}, {str(file.get('digest', ''))[:12]}, {file.get('uri', '')}"
 
 
 def _first(tasks: Sequence[TaskRecord]) -> tuple[list[TaskRecord], list[str]]:

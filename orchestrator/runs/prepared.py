@@ -76,7 +76,8 @@ def pinned(file: Path, loaded: Loaded, *, unpinned: bool = False) -> tuple[Loade
     pipeline = lock.pinned(loaded.pipeline, held) if held else loaded.pipeline
     loose = [each for each in images(pipeline) if "@sha256:" not in each]
     warnings = _outdated(file, listed.wanted, held) if held else []
-    warnings += [f"the image {each} is not named by its digest: what it holds may change" for each in loose]
+    if loose:
+        warnings.append(f"not named by a digest, so what they hold may change: {', '.join(loose)}")
     stale = pinning.stale(loaded, held, file) if held else ()
     return replace(loaded, pipeline=pipeline), (*stale, *warnings)
 

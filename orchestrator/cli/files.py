@@ -5,11 +5,15 @@ from __future__ import annotations
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from orchestrator.errors import BackendError, OrchestratorError, PipelineError, Problem
+
+if TYPE_CHECKING:
+    from orchestrator.ir.platform import PlatformSpec
+    from orchestrator.ir.spec import PipelineSpec
 
 _File = Annotated[Path, typer.Argument(metavar="FILE", help="A pipeline file.")]
 _Output = Annotated[
@@ -63,10 +67,23 @@ def compile(
     from orchestrator.pipeline import load, python
 
     if written := python.split(file):
-        give(ir.dump(*python.compile(*written)), output)
+        give(ir.dump(*_pinned(file, *python.compile(*written))), output)
         return
     compiled = load.pipeline(file)
-    give(ir.dump(compiled.spec, compiled.platform), output)
+    give(ir.dump(*_pinned(file, compiled.spec, compiled.platform)), output)
+
+
+def _pinned(file: Path, pipeline: PipelineSpec, platform: PlatformSpec) -> tuple[PipelineSpec, PlatformSpec]:
+    """A pipeline with the images that the lock beside its file has in a registry; what is not well with it is said."""
+    if not list(file.parent.glob("*.lock.yaml")):  # Most have none, and need not load what reads it.
+        return pipeline, platform
+    from orchestrator import runs
+    from orchestrator.runs import pinning
+
+    found = pinning.compiled(runs.load(file), file)
+    for warning in found.warnings:
+        typer.echo(f"warning: {warning}", err=True)
+    return found.loaded.pipeline, platform
 
 
 def _manifest(file: Path, *, upload: bool, unpinned: bool) -> str:

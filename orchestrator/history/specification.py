@@ -54,8 +54,17 @@ def _sentences(was: tuple[PipelineSpec, PlatformSpec], now: tuple[PipelineSpec, 
     yield from (f"the pipeline's {each}" for each in _interface(*root))
     if _plain(root[0].dag.outputs if root[0].dag else None) != _plain(root[1].dag.outputs if root[1].dag else None):
         yield "what the pipeline gives comes from other tasks"
-    if was[1] != now[1]:
+    both = [path for path in after if path in before]
+    if _settings(was[1], [before[path] for path in both]) != _settings(now[1], [after[path] for path in both]):
         yield "the settings of the platform changed"
+
+
+def _settings(platform: PlatformSpec, listed: list[Use]) -> list[Any]:
+    """What a platform document says of the run as a whole, and of some of its tasks."""
+    kubernetes, own = platform.platforms.kubernetes, platform.platforms.orchestrator
+    parts = [each.deployment_spec.executors for each in (kubernetes, own) if each]
+    of_tasks = [part.get(use.component.executor_label) for use in listed for part in parts]
+    return [kubernetes.pipeline_config if kubernetes else None, *(each for each in of_tasks if each)]
 
 
 def _of_task(was: Use, now: Use) -> Iterator[str]:

@@ -247,6 +247,7 @@ class OrchestratorExecutor(Deferred):
 
     cache_ttl: str = ""  # A duration in seconds, e.g. `604800s`.
     spot: bool = False
+    checkpoints: str = ""  # Where the claim is mounted that keeps what a task has done so far.
 
 
 class KubernetesDeployment(Deferred):

@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
+from orchestrator.pipeline.forms import filled
 from orchestrator.pipeline.kinds import Type, TypeName, type_of
+from orchestrator.pipeline.pod import EnvironmentValue, SecurityContext, Volume, checked
 from orchestrator.pipeline.shorthand import Shorthand
-from orchestrator.pipeline.spec import EnvironmentValue, Volume, filled
 from orchestrator.source import Document, Versioned
 
 
@@ -47,6 +48,7 @@ class Container:
     rest: Mapping[str, Any] = field(default_factory=dict)  # Resources and the like, from a compiled component.
     by_convention: bool = False  # Whether the arguments are flags of ours, rather than as their author wrote them.
     volumes: tuple[Volume, ...] = ()
+    security: SecurityContext | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +114,13 @@ class ContainerSpec(Document):
     args: list[str | dict[str, Any]] | None = None
     env: dict[str, EnvironmentValue] = Field(default_factory=dict)
     volumes: list[Volume] = Field(default_factory=list)
+    security_context: SecurityContext | None = None
     executor_input: bool = False
+
+    @model_validator(mode="after")
+    def _volumes(self) -> ContainerSpec:
+        checked(self.volumes, shared_memory=False, checkpoints=False)
+        return self
 
 
 class ComponentMetadata(Document):
@@ -153,6 +161,7 @@ def build(spec: ComponentSpec, folder: Path | None) -> Component:
         environment(container.env),
         by_convention=container.args is None,
         volumes=tuple(container.volumes),
+        security=container.security_context,
     )
     return Component(spec.metadata.name, inputs, outputs, body, folder, spec.metadata.description)
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 
+from orchestrator.ir import placement as chosen
 from orchestrator.ir import texts
 from orchestrator.ir.spec import Resources
 from orchestrator.portability.subject import Found, Subject, Use
 
+_SHARED = "/dev/shm"  # noqa: S108  Shared memory every process has, as much as the machine.
+_VOLUME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 Find = Callable[[Subject], Iterator[Found]]
 
 
@@ -33,6 +37,10 @@ def placement(subject: Subject) -> Iterator[Found]:
     """A choice of machines."""
     for use in subject.uses:
         asked = use.kubernetes
+        resources = use.container.resources if use.container else None
+        device = resources.accelerator if resources else None
+        if not chosen.is_chosen(asked, device.resource_type or device.type if device else "", spot=use.own.spot):
+            continue
         for found, name in (
             (asked.node_selector, "nodeSelector"),
             (asked.tolerations, "tolerations"),
@@ -64,14 +72,14 @@ def mounts(subject: Subject) -> Iterator[Found]:
         ]
         known = "\n".join([*_said(use)])
         for path in [each.rstrip("/") for each in paths]:
-            if path and path != "/dev/shm" and path not in known:  # noqa: S108  Shared memory every process has.
+            if path and path != _SHARED and path not in known:
                 yield Found(use.beside(), use, "volumes", path)
 
 
 def sizes(subject: Subject) -> Iterator[Found]:
     """Volumes with a size they must not outgrow."""
     for use in subject.uses:
-        if any(each.size_limit for each in use.kubernetes.empty_dir_mounts):
+        if any(each.size_limit and each.mount_path != _SHARED for each in use.kubernetes.empty_dir_mounts):
             yield Found(use.beside("emptyDirMounts"), use, "volumes")
 
 
@@ -108,6 +116,36 @@ def spot(subject: Subject) -> Iterator[Found]:
     for use in subject.uses:
         if use.own.spot:
             yield Found(use.beside("spot", platform="orchestrator"), use, "placement")
+
+
+def user(subject: Subject) -> Iterator[Found]:
+    """A user to run as; that it is not root is for the image to see to."""
+    for use in subject.uses:
+        context = use.kubernetes.security_context
+        if context and (context.run_as_user is not None or context.run_as_group is not None):
+            yield Found(use.beside("securityContext"), use, "securityContext")
+
+
+def priority(subject: Subject) -> Iterator[Found]:
+    """A priority class."""
+    for use in subject.uses:
+        if use.kubernetes.pod_metadata and chosen.PRIORITY in use.kubernetes.pod_metadata.labels:
+            yield Found(use.beside("podMetadata"), use, "placement")
+
+
+def volume_names(subject: Subject) -> Iterator[Found]:
+    """Volumes a server cannot tell apart: it calls them as the objects they are of."""
+    for use in subject.uses:
+        asked = use.kubernetes
+        kinds = {
+            "claim": {each.constant for each in asked.pvc_mount},
+            "secret": {each.secret_name for each in asked.secret_as_volume},
+            "config map": {each.config_map_name for each in asked.config_map_as_volume},
+            "folder": {each.volume_name for each in asked.empty_dir_mounts},
+        }
+        listed = [name for names in kinds.values() for name in names if name]
+        for name in dict.fromkeys(each for each in listed if listed.count(each) > 1 or not _VOLUME.fullmatch(each)):
+            yield Found(use.beside(), use, "volumes", name)
 
 
 def lifetime(subject: Subject) -> Iterator[Found]:

@@ -107,10 +107,13 @@ def test_what_would_be_an_option_is_no_image(image: str) -> None:
 
 
 @pytest.mark.parametrize("using", [DOCKER, PODMAN])
-def test_root_is_refused_where_the_security_context_forbids_it(using: Engine) -> None:
+def test_root_is_refused_where_the_security_context_forbids_what_it_asks_for(using: Engine) -> None:
+    both = KubernetesExecutor(security_context=SecurityContext(run_as_user=0, run_as_non_root=True))
+    with pytest.raises(RunError, match="asks for root and forbids it"):
+        plan.plan(replace(LAUNCH, kubernetes=both), using, ANA, name="n", runner="r")
+    # The image is made for another user than root; here the caller stands for it, and the run warns where that is root.
     context = KubernetesExecutor(security_context=SecurityContext(run_as_non_root=True))
-    with pytest.raises(RunError, match="forbids root"):
-        plan.plan(replace(LAUNCH, kubernetes=context), using, plan.Caller(0, 0), name="n", runner="r")
+    assert plan.plan(replace(LAUNCH, kubernetes=context), using, plan.Caller(0, 0), name="n", runner="r").user == "0:0"
     assert plan.plan(replace(LAUNCH, kubernetes=context), using, ANA, name="n", runner="r").user == "1000:1000"
 
 

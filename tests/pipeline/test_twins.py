@@ -18,6 +18,7 @@ from orchestrator.pipeline import load
 CORPUS = Path(__file__).parent.parent / "corpus"
 COMPONENTS = CORPUS / "components"
 TWINS = sorted(path.parent for path in CORPUS.glob("*/twin.py"))
+MARKS = ("pipeline", "app.kubernetes.io/managed-by")
 GROUP = re.compile(r"(condition|condition-branches|for-loop|exit-handler)-\d+")
 
 # All twins in one process: importing the SDK takes longer than compiling them.
@@ -83,7 +84,7 @@ def canonical(spec: ir.spec.PipelineSpec, platform: ir.platform.PlatformSpec) ->
         if label := component.pop("executorLabel", None):
             executor = json.loads(json.dumps(executors[label]))
             executor.get("container", {}).get("env", []).sort(key=lambda each: each["name"])
-            return component | {"executor": executor, "kubernetes": settings.get(label)}
+            return component | {"executor": executor, "kubernetes": unmarked(settings.get(label, {}))}
         tasks = {}
         for name, task in component["dag"]["tasks"].items():
             used = inlined(data["components"][task["componentRef"]["name"]])
@@ -94,6 +95,15 @@ def canonical(spec: ir.spec.PipelineSpec, platform: ir.platform.PlatformSpec) ->
 
     root = scope(inlined(data["root"]))
     return {"root": root, "info": data["pipelineInfo"], "schema": data["schemaVersion"]}
+
+
+def unmarked(settings: dict[str, Any]) -> dict[str, Any] | None:
+    """Without the labels that we give every pod, which a twin would have to repeat at each of its tasks."""
+    metadata = dict(settings.get("podMetadata", {}))
+    kept = {key: value for key, value in metadata.pop("labels", {}).items() if key not in MARKS}
+    metadata |= {"labels": kept} if kept else {}
+    bare = {key: value for key, value in settings.items() if key != "podMetadata"}
+    return {**bare, **({"podMetadata": metadata} if metadata else {})} or None
 
 
 def settled(args: list[str], task: dict[str, Any]) -> list[str]:

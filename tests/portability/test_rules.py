@@ -14,7 +14,7 @@ from orchestrator.runs import checked
 from tests.conftest import Golden
 
 CASES = Path(__file__).parent / "cases"
-FILES = [*sorted(CASES.glob("*.ir.yaml")), CASES / "ours" / "pipeline.yaml"]
+FILES = [*sorted(CASES.glob("*.ir.yaml")), *sorted(CASES.glob("*/pipeline.yaml"))]
 ROOT = Path(__file__).parents[2]
 HEAD = {"schemaVersion": "2.1.0", "pipelineInfo": {"name": "made"}, "deploymentSpec": {}}
 

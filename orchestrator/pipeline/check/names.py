@@ -9,8 +9,12 @@ from orchestrator.pipeline import graph
 from orchestrator.pipeline.component import Component, Container
 from orchestrator.pipeline.definition import Definition, PathOf, Use, tasks_of
 from orchestrator.pipeline.reference import Item, OneOf, Output, Parameter, Reference, Run
+from orchestrator.pipeline.spec import Task
 
-_CONTAINER_ONLY = ("resources", "placement", "timeout", "env", "volumes", "labels", "cache")
+_CONTAINER_ONLY = (
+    "resources", "placement", "timeout", "env", "volumes", "checkpoints", "security_context", "image_pull_policy",
+    "image_pull_secrets", "labels", "annotations", "cache",
+)  # fmt: skip
 
 
 def problems(definition: Definition) -> list[Problem]:
@@ -46,9 +50,10 @@ def _task(definition: Definition, use: Use) -> Iterator[Problem]:
         if not isinstance(use.component.body, Container):
             for setting in _CONTAINER_ONLY:
                 if setting in use.spec.model_fields_set:
-                    place = at(use.section, use.name, setting, key=True)
+                    key = Task.model_fields[setting].alias or setting
+                    place = at(use.section, use.name, key, key=True)
                     hint = "give it to the tasks of that pipeline"
-                    yield Problem(place, f"{use.name!r} is a pipeline: {setting!r} is for single programs", hint)
+                    yield Problem(place, f"{use.name!r} is a pipeline: {key!r} is for single programs", hint)
 
 
 def _arguments(definition: Definition, use: Use, component: Component) -> Iterator[Problem]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestrator import ir
+from orchestrator.pipeline.compiler import kubernetes
 from orchestrator.pipeline.compiler.library import Library
 from orchestrator.pipeline.compiler.lowering import Lowering
 from orchestrator.pipeline.definition import Definition
@@ -27,7 +28,7 @@ class Lowered:
 def lower(definition: Definition) -> Lowered:
     """The IR of a definition that has passed every check."""
     library = Library(definition.name)
-    lowering = Lowering(definition, library, definition.folder, definition.spec.metadata.labels)
+    lowering = Lowering(definition, library, definition.folder, kubernetes.marks(definition.spec.metadata))
     root = lowering.component()
     metadata = definition.spec.metadata
     data: dict[str, Any] = {
@@ -42,7 +43,6 @@ def lower(definition: Definition) -> Lowered:
         "root": root,
     }
     spec = ir.spec.PipelineSpec.model_validate(data)
-    asked = library.platform()
-    # The reader of platform documents is built when it is first used, and most pipelines ask nothing of a platform.
+    asked = library.platform(kubernetes.config(definition.spec))
     platform = ir.platform.PlatformSpec.model_validate(asked) if asked else ir.NO_PLATFORM
     return Lowered(spec, platform, lowering.names)

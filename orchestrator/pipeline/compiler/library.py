@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from orchestrator.pipeline.compiler.kubernetes import Marks, marked
 from orchestrator.pipeline.compiler.naming import sanitised, unique
 
 Data = dict[str, Any]
@@ -48,11 +49,13 @@ class Library:
             self.components[self._known[key]] = component
         return self._known[key]
 
-    def compiled(self, name: str, spec: Mapping[str, Any], platform: Mapping[str, Any]) -> str:
+    def compiled(self, name: str, spec: Mapping[str, Any], platform: Mapping[str, Any], marks: Marks) -> str:
         """Keep a whole compiled pipeline as one component, its own components and executors under names free here."""
-        return self._imported(name, spec["root"], spec, platform.get("platforms", {}))
+        return self._imported(name, spec["root"], spec, platform.get("platforms", {}), marks)
 
-    def _imported(self, name: str, component: Data, spec: Mapping[str, Any], platforms: Mapping[str, Any]) -> str:
+    def _imported(
+        self, name: str, component: Data, spec: Mapping[str, Any], platforms: Mapping[str, Any], marks: Marks
+    ) -> str:
         label = component.get("executorLabel")
         if label:
             bare = {key: value for key, value in component.items() if key != "executorLabel"}
@@ -60,12 +63,14 @@ class Library:
                 platforms.get(kind, {}).get("deploymentSpec", {}).get("executors", {}).get(label, {})
                 for kind in ("kubernetes", "orchestrator")
             ]
-            return self.executor(name, bare, spec["deploymentSpec"]["executors"][label], own[0], own[1])
+            executor = spec["deploymentSpec"]["executors"][label]
+            beside = marked(own[0], marks) if "container" in executor else own[0]
+            return self.executor(name, bare, executor, beside, own[1])
         dag = component["dag"]
         tasks = {}
         for key, task in dag["tasks"].items():
             called = task["componentRef"]["name"]
-            inner = self._imported(called.removeprefix("comp-"), spec["components"][called], spec, platforms)
+            inner = self._imported(called.removeprefix("comp-"), spec["components"][called], spec, platforms, marks)
             tasks[key] = {**task, "componentRef": {"name": inner}}
         return self.dag(name, {**component, "dag": {**dag, "tasks": tasks}})
 
@@ -73,8 +78,10 @@ class Library:
         """The `deploymentSpec` of the IR."""
         return {"executors": self.executors} if self.executors else {}
 
-    def platform(self) -> Data:
-        """The platform document."""
+    def platform(self, config: Data) -> Data:
+        """The platform document, with what is said of the run as a whole."""
         platforms = {"kubernetes": self.kubernetes, "orchestrator": self.ours}
-        found = {name: {"deploymentSpec": {"executors": each}} for name, each in platforms.items() if each}
+        found: Data = {name: {"deploymentSpec": {"executors": each}} for name, each in platforms.items() if each}
+        if config:
+            found.setdefault("kubernetes", {})["pipelineConfig"] = config
         return {"platforms": found} if found else {}

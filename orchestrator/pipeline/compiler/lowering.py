@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from orchestrator.pipeline import cel, graph
 from orchestrator.pipeline.check import names as checks
 from orchestrator.pipeline.compiler import dag as dags
-from orchestrator.pipeline.compiler import executor, naming, presence
+from orchestrator.pipeline.compiler import executor, kubernetes, naming, presence
 from orchestrator.pipeline.compiler.dag import Dag, Data
+from orchestrator.pipeline.compiler.kubernetes import Marks
 from orchestrator.pipeline.compiler.library import Library
 from orchestrator.pipeline.compiler.values import Values
 from orchestrator.pipeline.component import Compiled, Component, Container, Input
@@ -26,12 +26,11 @@ COMPLETED = "ALL_UPSTREAM_TASKS_COMPLETED"
 class Lowering:
     """Lowers one definition; `base` is the folder relative paths of the whole IR begin at."""
 
-    def __init__(self, definition: Definition, library: Library, base: Path, labels: Mapping[str, str]) -> None:
+    def __init__(self, definition: Definition, library: Library, base: Path, marks: Marks) -> None:
         self.definition = definition
         self.library = library
         self.base = base
-        # The pipeline that runs has the last word: costs are its owner's.
-        self.labels = {**definition.spec.metadata.labels, **labels}
+        self.marks = kubernetes.marks(definition.spec.metadata).merged(marks)
         self.called = naming.tasks(definition.uses)
         self.taken = set(self.called.values())
         self.names: dict[str, str] = {}
@@ -161,13 +160,13 @@ class Lowering:
                     used.name,
                     executor.interface(used.inputs, used.outputs),
                     {"container": executor.container(body, use.spec, presence.known(self.definition, use))},
-                    executor.kubernetes(body, use.spec, self.labels),
-                    executor.ours(use.spec),
+                    kubernetes.of(body, use.spec, self.marks, f"{self.definition.name}/{use.name}"),
+                    kubernetes.ours(use.spec),
                 )
             case Compiled(spec, platform):
-                return self.library.compiled(used.name, spec, platform)
+                return self.library.compiled(used.name, spec, platform, self.marks)
             case Definition() as nested:
-                inner = Lowering(nested, self.library, self.base, self.labels)
+                inner = Lowering(nested, self.library, self.base, self.marks)
                 data = inner.component()
                 self.names.update({f"{path}/{key}": value for key, value in inner.names.items()})
                 return self.library.dag(used.name, data)

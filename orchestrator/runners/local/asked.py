@@ -41,6 +41,8 @@ class Volume:
     name: str
     sub_path: str = ""
     optional: bool = False
+    is_made: bool = False
+    """Whether a claim that is not there is made: what it holds is nobody's but the task's."""
 
 
 @dataclass(frozen=True, slots=True)

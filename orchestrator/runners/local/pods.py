@@ -81,6 +81,8 @@ class Pods:
             value = self._value(variable)
             parts |= {} if value is None else {f"variable {variable.name}": f"sha256:{secrets.sealed(value, salt)}"}
         for volume in wanted.volumes:
+            if volume.is_made:
+                continue  # How far an attempt came has no part in what it comes to.
             if volume.kind == asked.CLAIM:
                 told = [volume.name, volume.sub_path, claims.identity(self.state, volume.name)]
                 parts[f"volume {volume.path}"] = f"sha256:{digest.of_text(json.dumps(told))}"
@@ -143,6 +145,10 @@ class Pods:
         if executor == _NO_EXECUTOR:
             return asked.NOTHING
         found = asked.read(executor, lambda source: self._filled(work, source))
+        own = launch.platform_of(self.request.platform, work.component.executor_label)[1]
+        if own.checkpoints:
+            made = (replace(each, is_made=each.path == own.checkpoints) for each in found.volumes)
+            found = replace(found, volumes=tuple(made))
         return task_config.applied_pod(found, work.component)
 
     def _executor(self, work: Work) -> KubernetesExecutor:

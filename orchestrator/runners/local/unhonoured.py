@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from orchestrator import ir
-from orchestrator.ir import texts
-from orchestrator.ir.platform import ConfigMapAsVolume, KubernetesExecutor, SecretAsVolume
+from orchestrator.ir import placement, texts
+from orchestrator.ir.platform import ConfigMapAsVolume, KubernetesExecutor, OrchestratorExecutor, SecretAsVolume
 from orchestrator.ir.spec import Executor, PipelineSpec, Task
 from orchestrator.runners.local import pods, volumes, workspace
 from orchestrator.runners.local.asked import CONFIG_MAP, SECRET
@@ -37,7 +38,7 @@ def phrases(request: Request, given: Secrets | None = None) -> list[str]:
     tasks = _tasks(request.pipeline)
     for label, executor in request.pipeline.deployment_spec.executors.items():
         kubernetes, own = platform_of(request.platform, label)
-        asked = [*_placement(kubernetes), *(["spot placement"] if own.spot else [])]
+        asked = [*_placement(executor, kubernetes, own), *(["spot placement"] if own.spot else [])]
         if request.containers:
             asked += _foreign(executor, kubernetes)
         else:
@@ -50,16 +51,24 @@ def phrases(request: Request, given: Secrets | None = None) -> list[str]:
     return [f"{what} ({', '.join(sorted(names))})" for what, names in found.items()]
 
 
-def _placement(kubernetes: KubernetesExecutor) -> Iterator[str]:
+def _placement(executor: Executor, kubernetes: KubernetesExecutor, own: OrchestratorExecutor) -> Iterator[str]:
     """What only a cluster has: a choice of machines, and pods."""
-    if kubernetes.node_selector or kubernetes.tolerations or kubernetes.node_affinity or kubernetes.pod_affinity:
+    if placement.is_chosen(kubernetes, _device(executor), spot=own.spot):
         yield "node selectors, tolerations and affinity"
+    if kubernetes.pod_metadata and placement.PRIORITY in kubernetes.pod_metadata.labels:
+        yield "priority classes"
     if kubernetes.pod_resource_claims:
         yield "claims of devices"
     if any(each.restart_policy == "Always" for each in kubernetes.init_containers):
         yield "containers beside the task's own"
     if any(each.restart_policy != "Always" for each in kubernetes.init_containers):
         yield "init containers"
+
+
+def _device(executor: Executor) -> str:
+    """The kind of device a container asks for; "" for none."""
+    asked = executor.container.resources.accelerator if executor.container and executor.container.resources else None
+    return (asked.resource_type or asked.type) if asked else ""
 
 
 def _isolation(executor: Executor, kubernetes: KubernetesExecutor) -> Iterator[str]:
@@ -69,16 +78,20 @@ def _isolation(executor: Executor, kubernetes: KubernetesExecutor) -> Iterator[s
         yield "accelerators"
     if resources and (resources.resource_cpu_limit or resources.resource_memory_limit):
         yield "CPU and memory limits"
-    if kubernetes.security_context:
+    context = kubernetes.security_context
+    # That an image has a user of its own is not asked of a process, which runs as whoever runs the pipeline.
+    if context and (context.run_as_user is not None or context.run_as_group is not None):
         yield "security contexts"
-    if any(each.size_limit for each in kubernetes.empty_dir_mounts):
+    if any(each.size_limit and each.mount_path != volumes.SHARED for each in kubernetes.empty_dir_mounts):
         yield "size limits of volumes"
 
 
 def _foreign(executor: Executor, kubernetes: KubernetesExecutor) -> Iterator[str]:
     """What a container of this machine does not have either."""
-    asked = executor.container.resources.accelerator if executor.container and executor.container.resources else None
-    kind = (asked.resource_type or asked.type).lower() if asked else ""
+    context = kubernetes.security_context
+    if context and context.run_as_non_root and context.run_as_user is None and os.getuid() == 0:
+        yield "security contexts that forbid root, as whom this runs"
+    kind = _device(executor).lower()
     if kind and "nvidia" not in kind and "{{" not in kind:
         yield f"accelerators of the kind {kind}"
     if kubernetes.image_pull_secret:

@@ -125,14 +125,14 @@ def _claim(volume: Volume, state: Path, folders: list[Path]) -> Path:
     if not volume.name:
         raise RunError(f"nothing names the claim to be mounted at {volume.path}")
     place = claims.folder(state, volume.name)
-    if not place.is_dir():
+    if not place.is_dir() and not volume.is_made:
         raise RunError(
             f"there is no claim {volume.name!r}, mounted at {volume.path}: make the folder {place}, or a link there"
         )
     inside = PurePosixPath(volume.sub_path)
     if inside.is_absolute() or ".." in inside.parts:
         raise RunError(f"{volume.sub_path!r} is no path inside the claim {volume.name!r}")
-    if inside.parts:
+    if inside.parts or volume.is_made:
         folders.append(place / inside)
     return place / inside
 

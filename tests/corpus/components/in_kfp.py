@@ -79,3 +79,8 @@ def merge(models: Input[List[Model]], model: Output[Model]):
 def tell(status: PipelineTaskFinalStatus, text: str = None):
     told = IfPresentPlaceholder(input_name="text", then=["--text", text])
     return dsl.ContainerSpec(image="example/tell", command=["tell"], args=["--status", status, told])
+
+
+@dsl.container_component
+def need(text: str):
+    return dsl.ContainerSpec(image="example/need", command=["need"], args=["--text", text])

@@ -106,8 +106,8 @@ def _user(launch: Launch, using: Engine, caller: Caller) -> str:
     if context is None:
         return f"{uid}:{gid}"
     asked = context.run_as_user
-    if context.run_as_non_root and int(uid if asked is None else asked) == 0:
-        raise RunError("its security context forbids root, and root runs this pipeline: give it runAsUser")
+    if context.run_as_non_root and asked is not None and int(asked) == 0:
+        raise RunError("its security context asks for root and forbids it: give runAsUser another user")
     return f"{uid if asked is None else asked}:{gid if context.run_as_group is None else context.run_as_group}"
 
 

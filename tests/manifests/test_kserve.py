@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,15 +14,9 @@ from orchestrator import source
 from orchestrator.errors import OrchestratorError, PipelineError
 from orchestrator.serving import endpoint
 from orchestrator.serving.kserve import check, objects, payload, runtime
+from tests.manifests import cases
 
 HERE = Path(__file__).parent
-_spec = importlib.util.spec_from_file_location("manifest_cases", HERE / "cases.py")
-assert _spec
-assert _spec.loader
-cases: Any = importlib.util.module_from_spec(_spec)
-sys.modules[_spec.name] = cases
-_spec.loader.exec_module(cases)
-
 Golden = Callable[[Path, str], None]
 each_case = pytest.mark.parametrize("folder", cases.ALL, ids=lambda folder: folder.name)
 

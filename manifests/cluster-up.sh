@@ -53,8 +53,7 @@ gpu() {
   for machine in $(k get nodes --selector nvidia.com/gpu.present=true --output name); do
     [ -z "$(k get "$machine" --output 'jsonpath={.status.capacity.nvidia\.com/gpu}')" ] || continue
     say "a pretended GPU on ${machine#node/}"
-    k patch "$machine" --subresource status --type json \
-      --patch '[{"op": "add", "path": "/status/capacity/nvidia.com~1gpu", "value": "1"}]'
+    k patch "$machine" --subresource status --type merge --patch '{"status": {"capacity": {"nvidia.com/gpu": "1"}}}'
   done
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -109,7 +110,11 @@ def _cluster(configuration: Any, who: str, namespace: str, authorization: Callab
 
 def _unusable(files: str, error: Exception) -> BackendError:
     text = " ".join(str(error).split())
-    if "current-context" in text:
+    named = re.search(r"object with name (\S*) ?in \S*contexts list", text)
+    if named and named[1]:
+        hint = "kubectl config get-contexts"
+        return BackendError(_SYSTEM, f"{files}: its current context {named[1]} is not in it", hint=hint)
+    if named or "current-context" in text:
         hint = "kubectl config use-context NAME, or --context NAME"
         return BackendError(_SYSTEM, f"{files} names no current context", hint=hint)
     return BackendError(_SYSTEM, f"{files} cannot be used: {text}", hint="kubectl config view shows what is in it")

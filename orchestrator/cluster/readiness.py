@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from orchestrator.cluster import reason
 from orchestrator.cluster.objects import Manifest, Progress
 
 _DONE = Progress(done=True)
@@ -35,7 +36,7 @@ def _deployment(manifest: Manifest, status: Mapping[str, Any]) -> Progress:
         limit = (manifest.get("spec") or {}).get("progressDeadlineSeconds", 600)
         return Progress(done=False, failed=True, text=f"it made no progress for {limit} s")
     if failure := conditions.get("ReplicaFailure"):
-        return Progress(done=False, text=str(failure.get("message", "")))
+        return Progress(done=False, text=reason.not_created(str(failure.get("message", ""))))
     if "observedGeneration" not in status:
         return Progress(done=False, text="its controller has not seen it yet")
     updated, available = status.get("updatedReplicas", 0), status.get("availableReplicas", 0)

@@ -10,6 +10,8 @@ from typing import Any
 from orchestrator.cluster.objects import Event, Manifest
 from orchestrator.cluster.refusal import quota_words
 
+_NO_COMMAND = re.compile(r'exec: "([^"]*)": (?:executable file not found|stat [^:]*: no such file)')
+
 
 @dataclass(frozen=True, slots=True)
 class Reason:
@@ -41,8 +43,16 @@ def of_events(events: Iterable[Event]) -> Reason | None:
     listed = list(events)
     if listed and listed[-1].reason == "WaitForFirstConsumer":
         return Reason("it is bound when the first pod uses it", is_enough=True)
-    for event in reversed([each for each in listed if each.is_warning]):
-        if event.reason in ("FailedCreate", "ProvisioningFailed", "FailedBinding", "FailedMount", "InternalError"):
+    for event in reversed(listed):
+        if event.reason == "FailedBinding":  # Not a warning, though nothing comes of it.
+            return Reason(not_created(event.message), rank=3)
+        if event.is_warning and event.reason in (
+            "FailedCreate",
+            "ProvisioningFailed",
+            "FailedBinding",
+            "FailedMount",
+            "InternalError",
+        ):
             return Reason(not_created(event.message), is_stuck=_is_lasting(event.message), rank=3)
     return None
 
@@ -56,6 +66,10 @@ def not_created(message: str) -> str:
         return f"its pods are not allowed: Pod Security {violates[1]!r}: {violates[2]}"
     if account := re.search(r'serviceaccount "([^"]*)" not found', text):
         return f"its service account {account[1]} does not exist"
+    if "no storage class is set" in text:
+        return "no volume fits it, and the cluster has no default storage class to make one"
+    if storage := re.search(r'storageclass\S* "([^"]*)" not found', text):
+        return f"its storage class {storage[1]} does not exist"
     if denied := re.search(r'admission webhook "([^"]*)" denied the request:? ?(.*)', text):
         return f"its pods are not allowed: {denied[1]} refuses them: {denied[2]}"
     if forbidden := re.search(r"is forbidden: (.*)", text):
@@ -107,7 +121,8 @@ def _container(pod: Manifest, status: Mapping[str, Any], events: Sequence[Event]
             yield _configuration(name, str(waiting.get("message", "")))
         case "CrashLoopBackOff":
             times = status.get("restartCount", 0)
-            text = f"container {name} ends each time it is started ({times} restarts): {_ended(pod, name, last)}"
+            again = "1 restart" if times == 1 else f"{times} restarts"
+            text = f"container {name} ends each time it is started ({again}): {_ended(pod, name, last)}"
             yield Reason(text, is_stuck=times >= 3, log_of=name, is_previous=True, rank=5, hint=_memory_hint(last))
     if ended and ended.get("exitCode") not in (0, None):
         yield Reason(f"container {name} {_ended(pod, name, ended)}", log_of=name, rank=5, hint=_memory_hint(ended))
@@ -169,7 +184,9 @@ def _configuration(name: str, message: str) -> Reason:
         return Reason(
             f"container {name} needs key {key[1]} of {key[2]} {key[3]}, which is not in it", is_stuck=True, rank=5
         )
-    if "runAsNonRoot" in text:
+    if missing := _NO_COMMAND.search(text):
+        text = f"its image has no command {missing[1]}"
+    elif "runAsNonRoot" in text:
         text = "its image runs as root, and it must not: give securityContext.runAsUser, or an image with a user"
     return Reason(f"container {name} cannot be made: {text}", is_stuck=True, rank=5)
 
@@ -180,6 +197,8 @@ def _ended(pod: Manifest, name: str, terminated: Mapping[str, Any]) -> str:
         limit = _limit(pod, name)
         return f"was killed: it used more memory than its limit{f' of {limit}' if limit else ''}"
     said = _one_line(str(terminated.get("message") or ""))
+    if missing := _NO_COMMAND.search(said):
+        return f"cannot be started: its image has no command {missing[1]}"
     if reason in ("StartError", "ContainerCannotRun"):
         return f"cannot be started: {said}"
     return f"ended with code {code}" + (f": {said}" if said else "")
@@ -215,7 +234,7 @@ def _mount(message: str) -> str:
 
 def unschedulable(message: str, pod: Manifest) -> str:
     """What no node has that a pod wants, in words."""
-    text = _one_line(message).partition(" preemption:")[0].rstrip(". ")
+    text = _one_line(message).partition(" preemption:")[0].replace("no new claims to deallocate,", "").rstrip(". ")
     if claim := re.search(r'persistentvolumeclaim "([^"]*)" not found', text):
         return f"its volume claim {claim[1]} does not exist"
     if "unbound immediate PersistentVolumeClaims" in text:
@@ -236,16 +255,23 @@ def _lack(part: str, pod: Manifest) -> str:
     count, text = found[1], found[2].rstrip(".")
     if short := re.match(r"Insufficient (\S+)", text):
         asked = _asked(pod, short[1])
-        return f"{count} lack {short[1]}" + (f" (it asks for {asked})" if asked else "")
+        return f"{_verb(count, 'lacks', 'lack')} {short[1]}" + (f" (it asks for {asked})" if asked else "")
     if taint := re.search(r"untolerated taint(?:\(s\))? \{([^:}]*): ?([^}]*)\}", text):
-        return f"{count} have the taint {taint[1]}{f'={taint[2]}' if taint[2] else ''}, which it does not tolerate"
+        shown = f"{taint[1]}={taint[2]}".rstrip("=")
+        return f"{_verb(count, 'has', 'have')} the taint {shown}, which it does not tolerate"
+    if "untolerated taint" in text:
+        return f"{_verb(count, 'has', 'have')} taints that it does not tolerate"
     if "didn't match Pod's node affinity/selector" in text:
         wanted = (pod.get("spec") or {}).get("nodeSelector") or {}
         labels = ", ".join(f"{key}={value}" for key, value in wanted.items())
-        return f"{count} do not have the labels it asks for" + (f" ({labels})" if labels else "")
+        return f"{_verb(count, 'does', 'do')} not have the labels it asks for" + (f" ({labels})" if labels else "")
     if "unschedulable" in text:
-        return f"{count} take no new pods"
+        return f"{_verb(count, 'takes', 'take')} no new pods"
     return f"{count}: {text}"
+
+
+def _verb(count: str, one: str, more: str) -> str:
+    return f"{count} {one if count == '1' else more}"
 
 
 def _asked(pod: Manifest, resource: str) -> str:

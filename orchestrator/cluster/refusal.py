@@ -35,6 +35,7 @@ _TYPED = re.compile(r"failed to create typed patch object \([^)]*\): (?P<rest>.*
 _TYPED_FIELD = re.compile(r"\.(?P<field>(?:[^\s:\[]|\[[^\]]*\])+): (?P<what>.*?)(?=\s\.[a-z]|$)")
 _UNKNOWN = re.compile(r'unknown field "(?P<field>[^"]+)"')
 _CONVERT = re.compile(r"failed to convert new object \([^)]*\) to proper version: .*?Kind=\w+: (?P<rest>.*)", re.DOTALL)
+_WEBHOOK = re.compile(r'failed calling webhook "(?P<name>[^"]*)": (?:failed to call webhook: )?(?P<why>.*)')
 _TOO_LONG = re.compile(r'Invalid value: "(?P<value>[^"]*)": must be no more than (?P<most>\d+) (?:characters|bytes)')
 
 
@@ -128,13 +129,19 @@ def refused(
     if unknown := _UNKNOWN.findall(text):
         return together([_unknown_field(each, subject, told, fields) for each in dict.fromkeys(unknown)])
     if converted := _CONVERT.match(text):
-        return RefusedError(f"{_colon(subject)}{_plain(converted['rest'])}", reason="Invalid", **told)
+        hint = "values of `data` are base64; plain text goes into `stringData`" if "base64" in text else ""
+        return RefusedError(f"{_colon(subject)}{_plain(converted['rest'])}", reason="Invalid", hint=hint, **told)
+    if "denied the request" in text or "denied request" in text:
+        return RefusedError(f"{_colon(subject)}{_denied(text)}", reason="Denied", **told)
+    if webhook := _WEBHOOK.search(text):
+        message = f"{_colon(subject)}webhook {webhook['name']} of the cluster does not answer: {webhook['why']}"
+        return RefusedError(
+            message, reason="InternalError", hint="does what brings it run? kubectl get pods -A", **told
+        )
     if answer.code == 422 and (causes := _causes(status)):
         return _invalid(causes, subject, told)
     if answer.code == 404:
         return RefusedError(f"{_colon(subject)}{text}", reason="NotFound", **told)
-    if "denied the request" in text or "denied request" in text:
-        return RefusedError(f"{_colon(subject)}{_denied(text)}", reason="Denied", **told)
     busy = "the server is busy or is starting; try again in a minute" if answer.code in (429, 503) else ""
     what = text if subject or not verb else f"we cannot {verb} {who}: {text}"
     return RefusedError(f"{_colon(subject)}{what}", reason=reason or "Failed", hint=busy, **told)
@@ -161,7 +168,7 @@ def _forbidden(text: str, subject: str, told: Any) -> RefusedError:
         hint = f"kubectl describe resourcequota {quota['quota']}"
         return RefusedError(f"{_colon(subject)}{quota_words(text)}", reason="Quota", hint=hint, **told)
     if must := _MUST_SAY.search(text):
-        what = must["what"].replace(" for: ", " of ").replace(";", ", ")
+        what = must["what"].replace(" for: ", " of ").replace(";", ",")
         message = f"{_colon(subject)}quota {must['quota']} asks every container for {what}"
         return RefusedError(
             message, reason="Quota", hint="give requests and limits, or a LimitRange with defaults", **told
@@ -181,9 +188,13 @@ def _forbidden(text: str, subject: str, told: Any) -> RefusedError:
 def _no_right(cannot: re.Match[str], subject: str, told: Any) -> RefusedError:
     group, namespace = cannot["group"], cannot["namespace"]
     what = (cannot["resource"] or cannot["path"] or "") + (f".{group}" if group and cannot["resource"] else "")
-    where = f" in namespace {namespace}" if namespace else " in the whole cluster"
+    where = f" in namespace {namespace}" if namespace else "" if cannot["path"] else " in the whole cluster"
     message = f"{_colon(subject)}{cannot['user']} may not {cannot['verb']} {what}{where}"
     option = f" -n {namespace}" if namespace else ""
+    if cannot["user"] == "system:anonymous":
+        message = f"{_colon(subject)}we are nobody to the cluster, and nobody may {cannot['verb']} {what}{where}"
+        hint = "kubectl config view: the user of the context has no token and no certificate"
+        return RefusedError(message, reason="Forbidden", hint=hint, **told)
     hint = f"kubectl auth can-i {cannot['verb']} {what}{option} --as {cannot['user']}"
     return RefusedError(message, reason="Forbidden", hint=hint, **told)
 
@@ -275,7 +286,9 @@ def _denied(text: str) -> str:
     if policy := re.search(r"violates PodSecurity \"(?P<level>[^\"]*)\": (?P<why>.*)", text):
         return f"Pod Security {policy['level']!r} does not allow it: {policy['why']}"
     if webhook := re.search(r'admission webhook "(?P<name>[^"]*)" denied the request:? ?(?P<why>.*)', text):
-        return f"{webhook['name']} refuses it: {webhook['why'] or 'it gives no reason'}"
+        return f"{webhook['name']} refuses it: {webhook['why']}".replace(": without explanation", " without saying why")
+    if policy := re.search(r"AdmissionPolicy '(?P<name>[^']*)' with binding '[^']*' denied request: (?P<why>.*)", text):
+        return f"policy {policy['name']} of the cluster refuses it: {policy['why']}"
     return text
 
 

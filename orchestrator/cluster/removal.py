@@ -131,7 +131,9 @@ def _gone(cluster: Cluster, going: Sequence[Manifest], deadline: float, seconds:
     texts.extend(f"{ref(each)}{held(cluster.live(each) or each)}" for each in left)
     text = ": ".join(texts) if len(left) == 1 else "\n".join(texts)
     raise BackendError(
-        "Kubernetes", text, hint="the same command goes on; what holds an object is its controller, is it running?"
+        "Kubernetes",
+        text,
+        hint="give it longer by --timeout, or look whether its controller runs; the same command goes on",
     )
 
 

@@ -34,8 +34,6 @@ OTHERS: Mapping[str, set[str]] = {
     "kubelet_volume_stats_capacity_bytes": {"persistentvolumeclaim"},
     "monitor_feature_drift": {"pipeline", "endpoint", "variant", "feature", "method"},
 }
-_WORDS = {"sum", "min", "max", "by", "and", "or", "on", "unless", "rate", "increase", "count", "vector", "time"}
-_WORDS |= {"histogram_quantile", "group_left", "label_values"}
 _SERIES = re.compile(r"([a-z_][a-z0-9_]*)\{([^}]*)\}")
 _GROUPED = re.compile(r"(?:by|on) \(([^)]*)\)")
 

@@ -48,10 +48,12 @@ class Command(TyperCommand):
 class Group(TyperGroup):
     """The commands, in the groups and in the order they were declared."""
 
-    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002
+    def list_commands(self, ctx: Any) -> list[str]:
         """The names in the order of the table of commands; typer puts groups of commands last."""
         from orchestrator.cli import commands
 
+        if ctx.parent is not None:
+            return list(self.commands)
         return sorted(self.commands, key=commands.place)
 
     def format_options(self, ctx: Any, formatter: Any) -> None:

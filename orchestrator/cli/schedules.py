@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import time
 from datetime import datetime
 from pathlib import Path
@@ -21,6 +22,7 @@ app = typer.Typer(
     cls=manual.Group,
 )
 
+_FIELDS = 6
 _Name = Annotated[str, typer.Argument(metavar="NAME", help="Its name or id.")]
 
 
@@ -47,7 +49,7 @@ def listing(format: options.Listing = options.Format.TEXT) -> None:
         return
     columns = [screen.Column(name) for name in ("name", "when", "state", "arguments")]
     columns[-1] = screen.Column("arguments", grows=True)
-    rows = [[each.name, each.trigger, _state(each), _arguments(each)] for each in found]
+    rows = [[each.name, _when(each), _state(each), _arguments(each)] for each in found]
     screen.table(columns, rows, styles=["green" if each.enabled else "yellow" for each in found], styled=2)
 
 
@@ -108,7 +110,7 @@ def create(
     made = scheduled.create(file, given, settings, wish, now=time.time(), said=cluster_running.Told())
     for warning in made.warnings:
         typer.echo(f"warning: {warning}", err=True)
-    when = f"once, at {at}" if at else made.recurring.trigger
+    when = f"once, at {at}" if at else _when(made.recurring)
     typer.echo(f"{made.recurring.name}: {when} ({_state(made.recurring)})")
 
 
@@ -138,7 +140,17 @@ def _switch(name: str, *, on: bool) -> None:
     with extras.needed("kfp"):
         from orchestrator.runs import scheduled
     found = scheduled.switch(name, settings, on=on)
-    typer.echo(f"{found.name}: {found.trigger} ({_state(found)})")
+    typer.echo(f"{found.name}: {_when(found)} ({_state(found)})")
+
+
+def _when(each: kfp.Scheduled) -> str:
+    """When it runs, as one says it: KFP counts intervals in seconds, and begins every cron expression with them."""
+    from orchestrator.cli import wording
+
+    if found := re.fullmatch(r"every (\d+) s", each.trigger):
+        return f"every {wording.duration(float(found[1]))}"
+    words = each.trigger.split()
+    return " ".join(words[1:]) if len(words) == _FIELDS and words[0] == "0" else each.trigger
 
 
 def _state(each: kfp.Scheduled) -> str:

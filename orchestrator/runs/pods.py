@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from orchestrator import ir
-from orchestrator.errors import OrchestratorError, RunError
+from orchestrator.errors import BackendError, OrchestratorError, RunError
 from orchestrator.runners import kfp
 from orchestrator.runners.events import Status
 from orchestrator.runs import connected
@@ -53,7 +53,7 @@ class Pods:
     def log(self, pod: str, *, follow: bool = False, lines: int | None = None) -> Iterator[str]:
         """The lines of a pod's log. Raises BackendError or NotFoundError when neither has it."""
         found = self._connected()
-        first: OrchestratorError | None = None
+        why = self._why
         if found is not None:
             begun = False
             try:
@@ -63,13 +63,14 @@ class Pods:
             except OrchestratorError as error:
                 if begun:
                     raise
-                first = error  # It may have been removed: the server may have kept what it wrote.
+                why = error.message  # It may have been removed: the server may have kept what it wrote.
             else:
                 return
         try:
             kept = kfp.log(self._connection, self.run, pod)
         except OrchestratorError as error:
-            raise first or error from error
+            hint = "pods are removed with their run's workflow; what a task wrote is then only where logs are collected"
+            raise BackendError("cluster", f"no log of {pod}: {why}; {error.message}", hint=hint) from error
         yield from kept[-lines:] if lines else kept if lines is None else []
 
     def _troubles(self, run: str) -> Mapping[str, str]:
@@ -86,7 +87,7 @@ class Pods:
             try:
                 self._cluster = connected.cluster(self._settings)
             except (OrchestratorError, ModuleNotFoundError) as error:
-                self._why = str(error)
+                self._why = getattr(error, "message", str(error))
         return self._cluster
 
 

@@ -20,7 +20,13 @@ from typing import Any
 from orchestrator.errors import BackendError, OrchestratorError
 
 SYSTEM = "model registry"
-_SILENT = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
+_SILENT = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "DO_NOT_TRACK": "true",
+    # Bars and links in the log of a task, where nobody sees them move or can follow them.
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+}
 _REMOTE = re.compile(r"(https?|(postgresql|mysql|mssql)(\+\w+)?)://.+")
 
 

@@ -30,6 +30,8 @@ SECONDS = 600.0
 _REFUSED_SECONDS = 10.0
 _ROUTED_SECONDS = 30.0
 _RESTORE_SECONDS = 60.0
+# For what does not mend itself, such as an image that does not exist.
+_STUCK_SECONDS = 30.0
 
 Say = Callable[[str], None]
 
@@ -85,7 +87,9 @@ class Deployment:
             if now.text:
                 self.say(f"waiting: {now.text}")
 
-        (live,) = self.cluster.wait([service], seconds=self.seconds, until=self._progress(service), said=said)
+        stuck = min(_STUCK_SECONDS, self.seconds / 4)
+        until = self._progress(service)
+        (live,) = self.cluster.wait([service], seconds=self.seconds, until=until, said=said, stuck=stuck)
         return rollout.url(live, self.name, self.place.namespace)
 
     def _progress(self, service: Manifest) -> Callable[[Manifest], Progress]:

@@ -84,7 +84,9 @@ kserve() {
 
 images() {
   say "images of $PIPELINE, the model server and MLflow, pushed to $REGISTRY"
-  "$ORC" build "$PIPELINE" --server --mlflow --push --registry "$REGISTRY"
+  local version
+  version=$(sed -n 's/^appVersion: *"\{0,1\}\([^"]*\)"\{0,1\}$/\1/p' helm/orchestrator/Chart.yaml) # the tag the chart asks for
+  "$ORC" build "$PIPELINE" server mlflow --push --registry "$REGISTRY" --tag "$version"
 }
 
 chart() {

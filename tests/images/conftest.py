@@ -87,7 +87,7 @@ def registry() -> Iterator[Registry]:
     made = Registry()
     server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(made))
     made.host = f"127.0.0.1:{server.server_address[1]}"
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
     thread.start()
     yield made
     server.shutdown()
@@ -131,7 +131,6 @@ def _handler(made: Registry) -> type[BaseHTTPRequestHandler]:
 
         def log_message(self, *_: object) -> None: ...
 
-    assert basic
     return Handler
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.cluster import reason
+from orchestrator.cluster import reason, scheduling
 from orchestrator.cluster.objects import Event, Manifest, Ref, ref
 from orchestrator.cluster.reason import Reason
 from orchestrator.cluster.refusal import RefusedError
@@ -48,11 +48,22 @@ def _reasons(cluster: Cluster, manifest: Manifest) -> Iterator[Reason | None]:
         if about:
             name = ref(pod).name
             text = about.text if pod is manifest or manifest.get("kind") == "Pod" else f"pod {name}: {about.text}"
-            yield replace(about, text=text, pod=name)
+            yield replace(about, text=_with_taints(cluster, pod, text), pod=name)
             if about.text.startswith("no volume is bound"):
                 yield None
     for each in _makers(cluster, manifest):
         yield reason.of_events(events(cluster, each))
+
+
+def _with_taints(cluster: Cluster, pod: Manifest, text: str) -> str:
+    """The text with the taints that newer schedulers only count, where we may look at nodes."""
+    if scheduling.UNTOLERATED not in text:
+        return text
+    try:
+        taints = scheduling.untolerated(pod, cluster.list("Node"))
+    except RefusedError:
+        return text
+    return text.replace(scheduling.UNTOLERATED, f"{scheduling.UNTOLERATED} ({', '.join(taints)})") if taints else text
 
 
 def pods(cluster: Cluster, manifest: Manifest) -> tuple[Manifest, ...]:

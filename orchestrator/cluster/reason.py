@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from orchestrator.cluster import scheduling
 from orchestrator.cluster.objects import Event, Manifest
 from orchestrator.cluster.refusal import quota_words
 
@@ -91,7 +92,7 @@ def _pod(pod: Manifest, events: Sequence[Event]) -> Iterator[Reason]:
         yield Reason(str(status["message"]), rank=2)
     for condition in status.get("conditions") or ():
         if condition.get("type") == "PodScheduled" and condition.get("reason") in ("Unschedulable", "SchedulingGated"):
-            yield Reason(unschedulable(str(condition.get("message", "")), pod), rank=4)
+            yield Reason(scheduling.unschedulable(str(condition.get("message", "")), pod), rank=4)
     for event in reversed(events):
         if event.is_warning and event.reason in ("FailedMount", "FailedAttachVolume"):
             yield Reason(_mount(event.message), is_stuck="not found" in event.message, rank=3)
@@ -230,60 +231,6 @@ def _mount(message: str) -> str:
             f"a volume needs {'Secret' if missing[1] == 'secret' else 'ConfigMap'} {missing[2]}, which does not exist"
         )
     return f"a volume cannot be mounted: {text}"
-
-
-def unschedulable(message: str, pod: Manifest) -> str:
-    """What no node has that a pod wants, in words."""
-    text = _one_line(message).partition(" preemption:")[0].replace("no new claims to deallocate,", "").rstrip(". ")
-    if claim := re.search(r'persistentvolumeclaim "([^"]*)" not found', text):
-        return f"its volume claim {claim[1]} does not exist"
-    if "unbound immediate PersistentVolumeClaims" in text:
-        return "no volume is bound to one of its claims"
-    if "no nodes available" in text:
-        return "no node can take it: the cluster has no node that is ready"
-    counted = re.match(r"0/(\d+) nodes are available: (.*)", text)
-    if counted is None:
-        return f"no node can take it: {text}"
-    parts = [_lack(part, pod) for part in re.split(r", (?=\d+ )", counted[2])]
-    return f"none of {_nodes(int(counted[1]))} can take it: {'; '.join(parts)}"
-
-
-def _lack(part: str, pod: Manifest) -> str:
-    found = re.match(r"(\d+) (.*)", part)
-    if found is None:
-        return part
-    count, text = found[1], found[2].rstrip(".")
-    if short := re.match(r"Insufficient (\S+)", text):
-        asked = _asked(pod, short[1])
-        return f"{_verb(count, 'lacks', 'lack')} {short[1]}" + (f" (it asks for {asked})" if asked else "")
-    if taint := re.search(r"untolerated taint(?:\(s\))? \{([^:}]*): ?([^}]*)\}", text):
-        shown = f"{taint[1]}={taint[2]}".rstrip("=")
-        return f"{_verb(count, 'has', 'have')} the taint {shown}, which it does not tolerate"
-    if "untolerated taint" in text:
-        return f"{_verb(count, 'has', 'have')} taints that it does not tolerate"
-    if "didn't match Pod's node affinity/selector" in text:
-        wanted = (pod.get("spec") or {}).get("nodeSelector") or {}
-        labels = ", ".join(f"{key}={value}" for key, value in wanted.items())
-        return f"{_verb(count, 'does', 'do')} not have the labels it asks for" + (f" ({labels})" if labels else "")
-    if "unschedulable" in text:
-        return f"{_verb(count, 'takes', 'take')} no new pods"
-    return f"{count}: {text}"
-
-
-def _verb(count: str, one: str, more: str) -> str:
-    return f"{count} {one if count == '1' else more}"
-
-
-def _asked(pod: Manifest, resource: str) -> str:
-    amounts = [
-        str((each.get("resources") or {}).get("requests", {}).get(resource, ""))
-        for each in (pod.get("spec") or {}).get("containers") or ()
-    ]
-    return " + ".join(amount for amount in amounts if amount)
-
-
-def _nodes(count: int) -> str:
-    return "1 node" if count == 1 else f"{count} nodes"
 
 
 def _one_line(text: str) -> str:

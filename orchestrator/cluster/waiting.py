@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from orchestrator.cluster.reason import Reason
 
 _FIRST, _MOST = 0.1, 1.0
-_LOOK = 2.0
+_LOOK = 1.0
 """Seconds between two looks at the pods below an object: its own status is cheaper to ask."""
 STUCK = 30.0
 """Seconds after which what does not mend itself (an image that does not exist) is not waited for any longer."""

@@ -24,6 +24,7 @@ OURS = "/api/v1/namespaces/kube-system/configmaps/orchestrator-tests"
 GPU = "nvidia.com/gpu"
 # Nodes of the tests that only look real refuse pods of everybody else; a namespace lets its pods on by an annotation.
 FAKE = {"key": "orchestrator-tests/node", "value": "fake", "effect": "NoSchedule"}
+REAL = {**FAKE, "value": "real"}
 TOLERATED = "scheduler.alpha.kubernetes.io/defaultTolerations"
 REASON = "needs the API server of $KUBECONFIG: `make cluster` starts one for the tests"
 
@@ -248,3 +249,11 @@ def _untainted(node: dict[str, Any]) -> bool:
 def fake() -> Mapping[str, str]:
     """The taint of nodes that only look real."""
     return FAKE
+
+
+@pytest.fixture
+def node_namespace(api: Api, new_namespace: Namespaces) -> str:
+    """A namespace whose pods really run, where the cluster has a node that runs them; under the level "restricted"."""
+    if not os.environ.get("ORC_TEST_IMPORT"):
+        pytest.skip("needs a node: `make cluster` has one as root, with containerd, runc and the CNI plug-ins")
+    return new_namespace(labels={"pod-security.kubernetes.io/enforce": "restricted"}, tolerate=REAL)

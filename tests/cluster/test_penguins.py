@@ -1,0 +1,161 @@
+"""The penguins pipeline with a pod for every task: restricted, of its own images, as the account of runs."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from bed.running import Site
+
+from orchestrator import runs, settings
+from orchestrator.images import lock
+from orchestrator.runners import arguments, local
+from orchestrator.runners.events import Event, RunFinished, Status, TaskFinished
+from orchestrator.runners.local import starting
+from orchestrator.runs import loaded
+from orchestrator.stores.artifacts import DECISION
+
+ROOT = Path(__file__).parent.parent.parent
+PIPELINE = "pipelines/penguins"
+ACCOUNT = "orchestrator-runner"
+
+
+@dataclass
+class Ran:
+    """What came of a run."""
+
+    events: list[Event]
+
+    @property
+    def end(self) -> RunFinished:
+        last = self.events[-1]
+        assert isinstance(last, RunFinished)
+        return last
+
+    @property
+    def tasks(self) -> Mapping[str, TaskFinished]:
+        return {each.task.name: each for each in self.events if isinstance(each, TaskFinished)}
+
+    @property
+    def decision(self) -> tuple[str, str]:
+        outputs = self.tasks["publish"].outputs
+        held = [each for row in outputs.artifacts.values() for each in row if each.type == DECISION]
+        return str(held[0].metadata["decision"]), str(held[0].metadata["reason"])
+
+
+@pytest.fixture(scope="session")
+def images(tmp_path_factory: pytest.TempPathFactory) -> lock.Lock:
+    """The images of the pipeline, built by `orc build` and given to the node."""
+    if not os.environ.get("ORC_TEST_BASE"):
+        pytest.skip("needs images: `make cluster` builds them as root, with dockerd, debootstrap and PyPI")
+    folder = tmp_path_factory.mktemp("images")
+    _shortened(folder)
+    command = [
+        sys.executable,
+        "-m",
+        "orchestrator",
+        "build",
+        "pipeline.yaml",
+        "--engine",
+        "/usr/bin/docker",
+        "--network",
+        "host",
+    ]
+    command += ["--base", os.environ["ORC_TEST_BASE"]]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = lock.read(folder / "pipeline.lock.yaml")
+    assert found
+    # One archive: what images share is in it once.
+    save = ["docker", "save", *sorted(each.reference for each in found.images.values())]
+    with subprocess.Popen(save, stdout=subprocess.PIPE) as saved:
+        into = [*os.environ["ORC_TEST_IMPORT"].split(), "-"]
+        done = subprocess.run(into, stdin=saved.stdout, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return found
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A project of the pipeline."""
+    return _shortened(tmp_path / "project")
+
+
+def _shortened(folder: Path) -> Path:
+    """The pipeline without its last task, which needs a cluster with KServe (test_deploy.py)."""
+    shutil.copytree(ROOT / PIPELINE, folder, ignore=shutil.ignore_patterns(".orc", "*.lock.yaml"), dirs_exist_ok=True)
+    document = yaml.safe_load((folder / "pipeline.yaml").read_text())
+    del document["tasks"]["deploy"]
+    (folder / "pipeline.yaml").write_text(yaml.safe_dump(document, sort_keys=False))
+    return folder
+
+
+@pytest.fixture
+def site(api: Any, node_namespace: str, tmp_path: Path) -> Iterator[Site]:
+    """An account without rights, and a claim whose volume is the folder of the test."""
+    namespace, volume = node_namespace, f"{node_namespace}-files"
+    named = {"apiVersion": "v1", "metadata": {"name": ACCOUNT}}
+    api.create(f"/api/v1/namespaces/{namespace}/serviceaccounts", {**named, "kind": "ServiceAccount"})
+    size, modes = {"storage": "1Gi"}, ["ReadWriteMany"]
+    held = {"capacity": size, "accessModes": modes, "storageClassName": "", "hostPath": {"path": str(tmp_path)}}
+    held["claimRef"] = {"namespace": namespace, "name": "files"}
+    api.create("/api/v1/persistentvolumes", _object("PersistentVolume", volume, held))
+    asked = {"accessModes": modes, "storageClassName": "", "resources": {"requests": size}, "volumeName": volume}
+    api.create(
+        f"/api/v1/namespaces/{namespace}/persistentvolumeclaims", _object("PersistentVolumeClaim", "files", asked)
+    )
+    registry = {**named, "kind": "ConfigMap", "data": {"MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path}/state/mlflow.db"}}
+    registry["metadata"] = {"name": "orchestrator"}
+    api.create(f"/api/v1/namespaces/{namespace}/configmaps", registry)
+    yield Site(namespace, ACCOUNT, "files", tmp_path)
+    api.delete(f"/api/v1/persistentvolumes/{volume}")
+
+
+def _object(kind: str, name: str, spec: Mapping[str, Any]) -> dict[str, Any]:
+    return {"apiVersion": "v1", "kind": kind, "metadata": {"name": name}, "spec": spec}
+
+
+def test_pods_come_to_what_processes_come_to(
+    site: Site, project: Path, images: lock.Lock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_pods = _in_pods(project, images, site, tmp_path / "state", monkeypatch)
+    here = _here(project, tmp_path / "here")
+    assert in_pods.end.status is here.end.status is Status.SUCCEEDED
+    assert in_pods.end.outputs.parameters["f1"] == pytest.approx(here.end.outputs.parameters["f1"], abs=1e-9)
+    assert in_pods.decision == here.decision
+    assert in_pods.decision[0] == "approved"
+    assert in_pods.tasks.keys() == here.tasks.keys()
+
+
+def _in_pods(project: Path, images: lock.Lock, site: Site, state: Path, monkeypatch: pytest.MonkeyPatch) -> Ran:
+    monkeypatch.setattr(starting, "Containers", site)
+    file = project / "pipeline.yaml"
+    found = loaded.load(file)
+    pipeline = lock.pinned(found.pipeline, images)
+    told = settings.read({"ORC_STATE": str(state)}, project)
+    state.mkdir()
+    request = local.Request(
+        "penguins-1",
+        pipeline,
+        found.platform,
+        arguments.complete(pipeline, {}),
+        told,
+        found.base,
+        found.code_paths,
+        use_cache=False,
+        containers=True,
+    )
+    return Ran(list(local.run(request, lambda _: None)))
+
+
+def _here(project: Path, state: Path) -> Ran:
+    told = settings.read({"ORC_STATE": str(state)}, project)
+    return Ran(list(runs.start(project / "pipeline.yaml", {}, told, runs.Options(cache=False))))

@@ -42,7 +42,7 @@ cluster-down:
 
 # Starts a Kubernetes of its own: Go builds it once (seven minutes), and root has pods run on a node, too.
 cluster: $(VENV)/.dev
-	$(BIN)/python tests/cluster/prepare.py $(BIN)/python -m pytest tests/cluster
+	$(BIN)/python tests/cluster/prepare.py --images $(BIN)/python -m pytest tests/cluster
 
 # The chart as plain manifests, for those who use kustomize; wants helm.
 manifests: $(VENV)/.dev

@@ -1,6 +1,7 @@
 """Runs a command with a cluster: `prepare.py pytest tests/cluster` starts a real Kubernetes for as long as it takes.
 
     prepare.py COMMAND...               the control plane, and a node where this machine can have one
+    prepare.py --images COMMAND...      the same, and a Docker that builds images for the node, where there can be one
     prepare.py --within 20 COMMAND...   gives up where the programs cannot be built within 20 minutes: exit code 75
     prepare.py --ready                  exit code 0 if the programs are there already
 
@@ -23,7 +24,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
 
-from bed import control, node, programs, worker
+from bed import builder, control, node, programs, worker
 from bed.control import Control
 from bed.processes import NotStartedError, Processes
 from bed.programs import NotBuiltError
@@ -38,6 +39,7 @@ def main() -> int:
     parser.add_argument("--ready", action="store_true", help="say whether the programs are there, and do nothing")
     parser.add_argument("--within", type=float, metavar="MINUTES", help="give up building after so many minutes")
     parser.add_argument("--control-plane", action="store_true", help="without a node: nothing runs in pods")
+    parser.add_argument("--images", action="store_true", help="with what builds images, where this machine can")
     parser.add_argument("command", nargs=argparse.REMAINDER)
     told = parser.parse_args()
     if told.ready:
@@ -47,7 +49,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, _leave)
     try:
         folder = programs.built(minutes=told.within)
-        with cluster(folder, with_node=not told.control_plane) as variables:
+        with cluster(folder, with_node=not told.control_plane, with_images=told.images) as variables:
             return _run(told.command, variables)
     except NotBuiltError as error:
         print(f"no cluster: {error}", file=sys.stderr)
@@ -60,7 +62,7 @@ def main() -> int:
 
 
 @contextlib.contextmanager
-def cluster(binaries: Path, *, with_node: bool) -> Iterator[dict[str, str]]:
+def cluster(binaries: Path, *, with_node: bool, with_images: bool) -> Iterator[dict[str, str]]:
     """Variables by which a cluster answers that lives as long as this."""
     started = time.monotonic()
     missing = worker.missing() if with_node else "it was not asked for"
@@ -75,15 +77,26 @@ def cluster(binaries: Path, *, with_node: bool) -> Iterator[dict[str, str]]:
                 node.start(made, place, processes)
             what = "a control plane and a node" if place else f"a control plane without a node: {missing}"
             print(f"cluster: {what} (in {time.monotonic() - started:.0f} s)", file=sys.stderr, flush=True)
+            images = _builder(folder, processes, has_node=place is not None) if with_images else {}
             yield {
                 "KUBECONFIG": str(made.kubeconfig),
                 "PATH": f"{binaries}{os.pathsep}{os.environ['PATH']}",
                 # How a test gives the node an image: this, and the archive.
                 "ORC_TEST_IMPORT": " ".join(node.importing(place)) if place else "",
+                **images,
             }
         finally:
             processes.stop()
             worker.clean()
+
+
+def _builder(folder: Path, processes: Processes, *, has_node: bool) -> dict[str, str]:
+    """Variables by which images are built for the node."""
+    missing = builder.missing() if has_node else "there is no node to run them"
+    print(
+        f"images: {f'none: {missing}' if missing else 'built here, and run by the node'}", file=sys.stderr, flush=True
+    )
+    return {} if missing else builder.start(folder, processes)
 
 
 def _define(made: Control, processes: Processes) -> None:

@@ -75,7 +75,7 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> lock.Lock:
     found = lock.read(folder / "pipeline.lock.yaml")
     assert found
     # One archive: what images share is in it once.
-    save = ["docker", "save", *sorted(each.reference for each in found.images.values())]
+    save = [os.environ["ORC_TEST_DOCKER"], "save", *sorted(each.reference for each in found.images.values())]
     with subprocess.Popen(save, stdout=subprocess.PIPE) as saved:
         into = [*os.environ["ORC_TEST_IMPORT"].split(), "-"]
         done = subprocess.run(into, stdin=saved.stdout, capture_output=True, text=True, check=False)

@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -26,12 +27,13 @@ from types import FrameType
 
 from bed import builder, control, node, programs, worker
 from bed.control import Control
-from bed.processes import NotStartedError, Processes
+from bed.processes import NotStartedError, Processes, die_with_parent
 from bed.programs import NotBuiltError
 
 CRDS = Path(__file__).parent / "crds"
 # sysexits.h: a failure that may pass. Of our own choosing for "not run", so that nobody takes it for failed tests.
 NOT_RUN = 75
+FOLDER = "orc-cluster-"
 
 
 def main() -> int:
@@ -47,6 +49,7 @@ def main() -> int:
     if not told.command:
         parser.error("which command is to be run with the cluster?")
     signal.signal(signal.SIGTERM, _leave)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # A shell has jobs in the background ignore it.
     try:
         folder = programs.built(minutes=told.within)
         with cluster(folder, with_node=not told.control_plane, with_images=told.images) as variables:
@@ -66,7 +69,8 @@ def cluster(binaries: Path, *, with_node: bool, with_images: bool) -> Iterator[d
     """Variables by which a cluster answers that lives as long as this."""
     started = time.monotonic()
     missing = worker.missing() if with_node else "it was not asked for"
-    with tempfile.TemporaryDirectory(prefix="orc-cluster-") as held:
+    _sweep()
+    with tempfile.TemporaryDirectory(prefix=f"{FOLDER}{os.getpid()}-") as held:
         folder = Path(held)
         processes = Processes(folder)
         try:
@@ -88,6 +92,14 @@ def cluster(binaries: Path, *, with_node: bool, with_images: bool) -> Iterator[d
         finally:
             processes.stop()
             worker.clean()
+
+
+def _sweep() -> None:
+    """Remove what one that was killed could not remove itself; its processes died with it."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{FOLDER}*-*"):
+        pid = folder.name.removeprefix(FOLDER).partition("-")[0]
+        if pid.isdecimal() and not Path("/proc", pid).exists():
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _builder(folder: Path, processes: Processes, *, has_node: bool) -> dict[str, str]:
@@ -123,7 +135,8 @@ def _define(made: Control, processes: Processes) -> None:
 
 def _run(command: list[str], variables: dict[str, str]) -> int:
     """Runs the command, which is told of a signal as we are; its exit code is ours."""
-    process = subprocess.Popen(command, env={**os.environ, **variables})
+    environment = {**os.environ, **variables}
+    process = subprocess.Popen(command, env=environment, preexec_fn=die_with_parent)  # noqa: PLW1509
     try:
         return process.wait()
     finally:

@@ -46,7 +46,7 @@ class Processes:
                 env=environment,
                 # A session of its own: Ctrl-C is for the command that runs, and for us.
                 start_new_session=True,
-                preexec_fn=_die_with_parent,  # noqa: PLW1509 - one thread starts them all
+                preexec_fn=die_with_parent,  # noqa: PLW1509 - one thread starts them all
             )
         return self.running[name]
 
@@ -86,5 +86,6 @@ def free_port(address: str = "127.0.0.1") -> int:
         return int(made.getsockname()[1])
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
+    """For a child, before it is a program of its own: when whoever started it is killed, it is, too."""
     _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

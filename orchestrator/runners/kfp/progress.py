@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from orchestrator.ir.spec import Component, Dag, PipelineSpec, Task
+from orchestrator.ir.spec import COMPLETED, Component, Dag, PipelineSpec, Task
 from orchestrator.runners.events import Event, Status, TaskFinished, TaskId, TaskRetried, TaskStarted
 from orchestrator.runners.kfp.seen import Seen, SeenRun
 from orchestrator.runners.local import graph, inputs
@@ -108,12 +108,18 @@ class _Look:
             return self.pass_over(segments, component, task, status, reason)
         if not self.over:
             return _Outcome()
-        condition = task.trigger_policy.condition if task.trigger_policy else ""
-        if condition and self.run.status is Status.SUCCEEDED:
-            return self.pass_over(segments, component, task, Status.NOT_TRIGGERED, "its condition is false")
-        if self.run.status is Status.SUCCEEDED:
-            return self.pass_over(segments, component, task, Status.NOT_TRIGGERED, "the server did not run it")
-        return self.pass_over(segments, component, task, Status.CANCELLED, "")
+        return self.pass_over(segments, component, task, *self._silence(task))
+
+    def _silence(self, task: Task) -> tuple[Status, str]:
+        """What it means that a task which could have begun did not, now that the run is over."""
+        if self.run.cancelling:
+            return Status.CANCELLED, ""
+        if task.trigger_policy and task.trigger_policy.condition and self.run.status is Status.SUCCEEDED:
+            return Status.NOT_TRIGGERED, "its condition is false"
+        ends = bool(task.trigger_policy and task.trigger_policy.strategy == COMPLETED)
+        if self.run.status is Status.SUCCEEDED or ends:
+            return Status.NOT_TRIGGERED, "the server did not run it"
+        return Status.CANCELLED, "the run had failed before it began"
 
     def loop(self, segments: Segments, task: Task, component: Component, seen: Seen | None) -> _Outcome:
         """Look at the iterations of a loop, as many as there are."""

@@ -22,6 +22,7 @@ CHANGES = 6
 """The exit code of `orc plan --exit-code` where something would change."""
 _MARKS = {"create": ("+", "green"), "change": ("~", "yellow"), "delete": ("-", "red"), "unchanged": ("=", "dim")}
 _DONE = {"create": "created", "change": "changed", "unchanged": "unchanged", "delete": "deleted"}
+_COUNTED = {"create": "to create", "change": "to change", "delete": "to delete", "unchanged": "unchanged"}
 _LONG = 60
 
 _Files = Annotated[
@@ -183,24 +184,26 @@ def _same(one: Ref, other: Ref) -> bool:
 
 
 def _show(changes: Sequence[Change]) -> None:
+    from orchestrator.cluster import applying
+
+    unchecked = {each.note for each in changes if each.note.startswith(applying.UNCHECKED)} | {""}
     for each in changes:
         mark, style = _MARKS[each.action]
         if each.action == "unchanged":
             continue
-        _tell(f"{mark} {each.action} {each.ref}" + (f" ({each.note})" if each.note else ""), style)
+        note = "" if each.note in unchecked else f" ({each.note})"
+        _tell(f"{mark} {each.action} {each.ref}{note}", style)
         for line in _fields(each):
             typer.echo(f"    {line}")
     counts = {action: sum(each.action == action for each in changes) for action in _MARKS}
     if counts["unchanged"] == len(changes):
         typer.echo(f"nothing to do: {wording.count(len(changes), 'object')} as in the files")
         return
-    typer.echo(
-        ", ".join(
-            f"{count} to {action}" if action != "unchanged" else f"{count} unchanged"
-            for action, count in counts.items()
-            if count
-        )
-    )
+    told = [f"{count} {_COUNTED[action]}" for action, count in counts.items() if count]
+    typer.echo(", ".join(told))
+    late = sum(bool(each.note) and each.note in unchecked for each in changes)
+    if late:
+        screen.tell([f"{late} of them not checked in full: their namespace or definition is made first"])
 
 
 def _fields(change: Change) -> Iterator[str]:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 MANAGER = "orchestrator"
 SET = "orchestrator/set"
 """The label that names the set an object is applied with."""
+UNCHECKED = "not checked in full: "
 _ESTABLISHED = 60.0
 # Kubernetes writes these itself; who applies what `kubectl get -o yaml` printed does not mean them.
 _WRITTEN = ("managedFields", "resourceVersion", "uid", "creationTimestamp", "generation", "selfLink")
@@ -101,19 +102,36 @@ def _look(
         if order.definition_of(ordered, manifest) is None:
             cluster.catalogue.of(manifest)
         return Looked(
-            _owned(manifest, cluster.namespace, owner), None, None, "not checked: its definition is made first"
+            _owned(manifest, cluster.namespace, owner), None, None, f"{UNCHECKED}its definition is made first"
         )
     is_namespaced = cluster.catalogue.of(manifest).is_namespaced
     body = _owned(manifest, cluster.namespace if is_namespaced else None, owner)
     if is_namespaced and ref(body).namespace in new:
-        return Looked(body, None, None, "not checked: its namespace is made first")
+        _try_fields(cluster, body)
+        return Looked(body, None, None, f"{UNCHECKED}its namespace is made first")
     live = cluster.live(body)
+    if live is not None and live["metadata"].get("deletionTimestamp"):
+        message = f"{ref(live)}: it is being deleted"
+        hint = "apply again when it is gone; what holds it is in its metadata.finalizers"
+        raise RefusedError(message, code=409, reason="Deleting", about=ref(live), hint=hint)
     try:
         return Looked(body, live, _patch(cluster, body, force=force, dry_run=True, manager=manager))
     except RefusedError as error:
         if error.reason not in _LATER or len(ordered) == 1:
             raise
         return Looked(body, live, None, f"the server would refuse it now: {error.said}")
+
+
+def _try_fields(cluster: Cluster, body: Manifest) -> None:
+    """Let the server check the fields of an object whose namespace is not there yet, in one that always is."""
+    elsewhere = {**body, "metadata": {**body["metadata"], "namespace": "default"}}
+    try:
+        if cluster.live(elsewhere) is None:
+            _patch(cluster, elsewhere, force=True, dry_run=True, about=ref(body))
+    except RefusedError as error:
+        # Rights, quotas and policies are those of another namespace.
+        if all(each.is_of_file for each in error.problems):
+            raise
 
 
 def planned(looked: Looked) -> Change:
@@ -137,14 +155,20 @@ def _owned(manifest: Manifest, namespace: str | None, owner: str) -> Manifest:
 
 
 def _patch(
-    cluster: Cluster, manifest: Manifest, *, force: bool, dry_run: bool = False, manager: str = MANAGER
+    cluster: Cluster,
+    manifest: Manifest,
+    *,
+    force: bool,
+    dry_run: bool = False,
+    manager: str = MANAGER,
+    about: Ref | None = None,
 ) -> Manifest:
     resource = cluster.catalogue.of(manifest)
-    about = ref(manifest) if resource.is_namespaced else Ref(**{**_asdict(ref(manifest)), "namespace": ""})
+    named = ref(manifest)
     query = {"fieldManager": manager, "fieldValidation": "Strict", "force": str(force).lower()}
     answer = cluster.api.request(
         "PATCH",
-        resource.path(about.namespace, about.name),
+        resource.path(named.namespace, named.name),
         query={**query, "dryRun": "All"} if dry_run else query,
         body=manifest,
         content="application/apply-patch+yaml",
@@ -154,11 +178,7 @@ def _patch(
         result: Manifest = answer.data
         return result
     known = functools.partial(schema.fields, cluster.api, resource)
-    raise refusal.refused(answer, verb="apply", who=cluster.api.who, about=about, fields=known)
-
-
-def _asdict(about: Ref) -> dict[str, str]:
-    return {"kind": about.kind, "name": about.name, "namespace": about.namespace, "group": about.group}
+    raise refusal.refused(answer, verb="apply", who=cluster.api.who, about=about or named, fields=known)
 
 
 def _passes(answer: Answer) -> bool:

@@ -102,7 +102,11 @@ def test_a_namespace_and_what_is_in_it_are_applied_together(cluster: Cluster, ne
     try:
         changes = cluster.plan([pod, space])
         assert actions(changes) == {name: "create", "p": "create"}
-        assert [each.note for each in changes] == ["", "not checked: its namespace is made first"]
+        assert [each.note for each in changes] == ["", "not checked in full: its namespace is made first"]
+        wrong = {**pod, "spec": {**pod["spec"], "hostNetwrok": True}}
+        with pytest.raises(RefusedError, match=rf"Pod p in namespace {name}: unknown field spec.hostNetwrok"):
+            cluster.apply([wrong, space])
+        assert cluster.get("Namespace", name) is None
         assert [each.ref.kind for each in cluster.apply([pod, space])] == ["Namespace", "Pod"]
     finally:
         cluster.delete([space], seconds=0)
@@ -328,6 +332,7 @@ def test_what_is_held_is_told_and_the_rest_is_gone_later(cluster: Cluster, api: 
         f"Kubernetes: not gone after 1 s: ConfigMap held in namespace {cluster.namespace} (held by example.com/held)"
     )
     assert cluster.get("ConfigMap", "free") is None
+    assert "ConfigMap held in namespace HERE: it is being deleted" in told(cluster, config_map("held"))
     api.merge(f"/api/v1/namespaces/{cluster.namespace}/configmaps/held", {"metadata": {"finalizers": None}})
     cluster.delete([held, config_map("free")], seconds=10)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 
@@ -11,9 +12,14 @@ def of(path: Path) -> str:
     """The digest of a file or a folder, in hexadecimal. Times, owners and empty folders do not count."""
     if not path.is_dir():
         return of_file(path)
+    return of_folder({file.relative_to(path).as_posix(): of_file(file) for file in files(path)})
+
+
+def of_folder(parts: Mapping[str, str]) -> str:
+    """The digest of a folder whose files have these digests."""
     total = hashlib.sha256(b"folder\n")
-    for file in sorted(files(path), key=lambda file: file.relative_to(path).as_posix()):
-        total.update(f"{file.relative_to(path).as_posix()}\0{of_file(file)}\n".encode())
+    for name in sorted(parts):
+        total.update(f"{name}\0{parts[name]}\n".encode())
     return total.hexdigest()
 
 

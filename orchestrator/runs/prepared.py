@@ -146,14 +146,15 @@ def _roots(written: tuple[str, ...], settings: Settings) -> tuple[str, str]:
             'say where to in orc.toml, e.g. kfp_files = "s3://mlpipeline/files"\n'
             "(or ORC_KFP_FILES), or give URIs instead of paths"
         )
-        message = f"tasks of a cluster cannot see files of this machine, so these have to be uploaded:\n{named}"
+        message = f"a cluster does not see files of this machine; these have to be uploaded:\n{named}"
         raise OrchestratorError(message, hint=hint)
     if _PASSWORD.search(root) or _PASSWORD.search(settings.kfp_files_in_cluster):
         hint = "credentials come from the environment, where no log and no record shows them"
         raise OrchestratorError("kfp_files holds a password", hint=hint)
-    if not is_remote(root):
-        root = local_path(root).expanduser().resolve().as_uri()
-    return root, settings.kfp_files_in_cluster or root
+    if is_remote(root):
+        return root, settings.kfp_files_in_cluster or root
+    path = local_path(root).expanduser().resolve()
+    return str(path), settings.kfp_files_in_cluster or path.as_uri()
 
 
 def _send(content: Content, uri: str, said: Said) -> None:

@@ -21,6 +21,7 @@ from orchestrator.recording import About
 from orchestrator.runners import arguments, kfp
 from orchestrator.runners.events import Event, RunStarted, Status, Warned
 from orchestrator.runners.kfp import requests
+from orchestrator.runners.kfp.client import UnansweredError
 from orchestrator.runners.local import traces
 from orchestrator.runs import connected, given, portable, prepared
 from orchestrator.runs.loaded import load
@@ -233,7 +234,7 @@ def _events(
                     yield from (Warned(warning, event.at) for warning in warnings)
     except OrchestratorError as error:
         if not known:
-            _forget(metadata, record, asked.connection)
+            _forget(metadata, record, asked.connection, is_sure=not isinstance(error, UnansweredError))
         else:
             again = f"the run goes on there: `orc resume {record.id}` watches it again"
             error.hint = f"{error.hint}\n{again}" if error.hint else again
@@ -247,14 +248,18 @@ def _note(metadata: Metadata, record: RunRecord, **remote: str) -> RunRecord:
     return replace(record, options=changed)
 
 
-def _forget(metadata: Metadata, record: RunRecord, connection: kfp.Connection) -> None:
+def _forget(metadata: Metadata, record: RunRecord, connection: kfp.Connection, *, is_sure: bool) -> None:
     """Drop the record of a run the server did not start; one of which that is not sure can still be resumed."""
-    with contextlib.suppress(OrchestratorError):
+    try:
         identity = kfp.find(connection, record.id)
-        if identity:
-            _note(metadata, record, run=identity, page=kfp.page(connection, identity))
-        else:
-            metadata.clear(lambda _: {record.id}, trial=False)
+    except OrchestratorError:
+        if not is_sure:
+            return
+        identity = ""
+    if identity:
+        _note(metadata, record, run=identity, page=kfp.page(connection, identity))
+    else:
+        metadata.clear(lambda _: {record.id}, trial=False)
 
 
 def _found(metadata: Metadata, record: RunRecord, connection: kfp.Connection) -> RunRecord:

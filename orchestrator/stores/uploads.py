@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import re
 import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 from orchestrator import digest
 from orchestrator.errors import BackendError
@@ -18,6 +20,7 @@ READ_BACK = 256 * 1024 * 1024
 _SYSTEM = "file storage"
 # An object appears there whole or not at all; elsewhere a file that is being written has a name of its own.
 _WHOLE = ("s3", "s3a", "gs", "gcs", "az", "abfs", "memory")
+_ODD = re.compile(r"[^A-Za-z0-9._-]+")
 _SECRETS = "credentials come from the environment: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or those of your cloud"
 
 Said = Callable[[int], None]
@@ -33,8 +36,12 @@ class Content:
     size: int
 
     def below(self, root: str) -> str:
-        """Its URI below a root: equal content of equal name has one place."""
-        return f"{root.rstrip('/')}/{self.digest[:2]}/{self.digest[:32]}/{quote(self.path.name)}"
+        """Its URI below a root: equal content of equal name has one place.
+
+        Of the name only what everybody writes alike in a URI is kept: some decode the rest, and some do not.
+        """
+        name = _ODD.sub("-", self.path.name)
+        return f"{root.rstrip('/')}/{self.digest[:2]}/{self.digest[:32]}/{name}"
 
 
 def content(path: Path) -> Content:
@@ -71,7 +78,7 @@ def _system(uri: str) -> tuple[Any, str]:
 
 
 def _files(given: Content, place: str) -> Iterator[tuple[Path, str]]:
-    """Each file and where it goes. A name with other letters than URIs have is written as it is: this is no URI."""
+    """Each file and where it goes."""
     if not given.path.is_dir():
         yield given.path, place
         return
@@ -113,19 +120,23 @@ def _verify(system: Any, place: str, given: Content, uri: str) -> None:
     system.invalidate_cache()
     if not _holds(system, place, given):
         raise BackendError(_SYSTEM, f"{uri} is not as large as what was sent")
-    if given.size > READ_BACK:
-        return
-    import hashlib
+    # What lies there under a digest it does not have would be taken for it from now on.
+    if (_there(system, place, given) if given.size <= READ_BACK else digest.of(given.path)) != given.digest:
+        system.rm(place, recursive=given.path.is_dir())
+        told = f"{uri} is not what was to be sent, and was removed: was {given.path} changed meanwhile?"
+        raise BackendError(_SYSTEM, told, hint="try again")
 
-    for file, target in _files(given, place):
+
+def _there(system: Any, place: str, given: Content) -> str:
+    """The digest of what lies there."""
+    parts = {}
+    for _, target in _files(given, place):
+        total = hashlib.sha256()
         with system.open(target, "rb") as stream:
-            total = hashlib.sha256()
             while piece := stream.read(1024 * 1024):
                 total.update(piece)
-        if total.hexdigest() != digest.of_file(file):
-            raise BackendError(
-                _SYSTEM, f"{uri} is not what was sent, or {file} was changed meanwhile", hint="try again"
-            )
+        parts[target.removeprefix(f"{place}/")] = total.hexdigest()
+    return digest.of_folder(parts) if given.path.is_dir() else parts[place]
 
 
 @contextlib.contextmanager

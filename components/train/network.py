@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from components.train.checkpoint import NONE, Checkpoint
 from orchestrator.errors import Location, OrchestratorError, PipelineError, Problem, did_you_mean
 
 Units = Annotated[int, Field(ge=1, le=65536)]
@@ -53,12 +54,30 @@ def train(
     chosen: Hyperparameters,
     seed: int,
     progress: Progress,
+    kept: Checkpoint = NONE,
 ) -> Any:
     """A trained network: probabilities of `classes` classes, or with 0 classes one quantity."""
     keras = _keras()
     keras.utils.set_random_seed(seed)
     center, scale = (0.0, 1.0) if classes else (float(np.mean(target)), float(np.std(target)) or 1.0)
-    layers = [keras.Input((matrix.shape[1],))]
+    rows = matrix.astype(np.float32)
+    wanted = target if classes else ((target - center) / scale).astype(np.float32)
+    before, done = kept.begin(keras.models.load_model, "epochs")
+    network = _network(keras, rows.shape[1], classes, chosen) if before is None else before
+    for epoch in range(done, chosen.epochs):
+        # The order of an epoch follows from its number, so that a training that goes on comes to the same network.
+        order = np.random.default_rng([seed, epoch]).permutation(len(rows))
+        past = network.fit(
+            rows[order], wanted[order], epochs=1, batch_size=chosen.batch_size, shuffle=False, verbose=0
+        ).history
+        kept.keep(epoch + 1, network.save, ".keras")
+        progress(epoch + 1, chosen.epochs, f"epoch, loss {past['loss'][-1]:.4f}")
+    # A network learns badly from large numbers: it learned the scaled target, and the last layer scales back.
+    return network if classes else keras.Sequential([network, keras.layers.Rescaling(scale, offset=center)])
+
+
+def _network(keras: Any, width: int, classes: int, chosen: Hyperparameters) -> Any:
+    layers = [keras.Input((width,))]
     for units in chosen.layers:
         layers.append(keras.layers.Dense(units, activation="relu"))
         layers += [keras.layers.Dropout(chosen.dropout)] if chosen.dropout else []
@@ -68,20 +87,7 @@ def train(
         optimizer=keras.optimizers.Adam(learning_rate=chosen.learning_rate),
         loss="sparse_categorical_crossentropy" if classes else "mean_squared_error",
     )
-
-    def told(epoch: int, logs: Mapping[str, float]) -> None:
-        progress(epoch + 1, chosen.epochs, f"epoch, loss {logs['loss']:.4f}")
-
-    network.fit(
-        matrix.astype(np.float32),
-        target if classes else ((target - center) / scale).astype(np.float32),
-        epochs=chosen.epochs,
-        batch_size=chosen.batch_size,
-        verbose=0,
-        callbacks=[keras.callbacks.LambdaCallback(on_epoch_end=told)],
-    )
-    # A network learns badly from large numbers: it learned the scaled target, and the last layer scales back.
-    return network if classes else keras.Sequential([network, keras.layers.Rescaling(scale, offset=center)])
+    return network
 
 
 def _keras() -> Any:

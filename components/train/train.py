@@ -12,9 +12,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from components.train import algorithm as algorithms
-from components.train import network
+from components.train import boosting, checkpoint, network
 from components.train import target as targets
 from components.train.algorithm import Algorithm
+from components.train.checkpoint import Checkpoint
 from components.train.target import Target
 from orchestrator.errors import Location, OrchestratorError, PipelineError, Problem, did_you_mean
 from orchestrator.model import fit, frame
@@ -54,7 +55,13 @@ def _silent(done: int, total: int, text: str) -> None:
     """No progress is shown."""
 
 
-def train(table: pd.DataFrame, request: Request, *, progress: Callable[[int, int, str], None] = _silent) -> Trained:
+def train(
+    table: pd.DataFrame,
+    request: Request,
+    *,
+    progress: Callable[[int, int, str], None] = _silent,
+    kept: Checkpoint = checkpoint.NONE,
+) -> Trained:
     """Train on the rows that have a target."""
     algorithm = algorithms.find(request.algorithm, request.problem)
     if table.empty:
@@ -65,7 +72,7 @@ def train(table: pd.DataFrame, request: Request, *, progress: Callable[[int, int
     _, matrix = transforms.apply(transform, frame.take(rows, transform.inputs))
     _refuse_missing(matrix, transform, algorithm)
     problem = target.problem if target else "clustering"
-    estimator, warned = _fitted(request, algorithm, problem, matrix, target, progress=progress)
+    estimator, warned = _fitted(request, algorithm, problem, matrix, target, progress=progress, kept=kept)
     manifest = Manifest(
         flavor="keras" if algorithm.name == "keras" else "sklearn",
         algorithm=algorithm.name,
@@ -155,6 +162,7 @@ def _fitted(
     target: Target | None,
     *,
     progress: Callable[[int, int, str], None],
+    kept: Checkpoint,
 ) -> tuple[Any, list[str]]:
     """The trained estimator, and what it warned of."""
     if algorithm.name == "keras":
@@ -162,7 +170,7 @@ def _fitted(
         chosen = network.hyperparameters(request.hyperparameters)
         classes = len(target.classes or ())
         trained = network.train(
-            matrix, target.values, classes=classes, chosen=chosen, seed=request.seed, progress=progress
+            matrix, target.values, classes=classes, chosen=chosen, seed=request.seed, progress=progress, kept=kept
         )
         return trained, []
     classes_known = target.classes if target else None
@@ -172,7 +180,11 @@ def _fitted(
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
-            estimator.fit(matrix, None if target is None else target.values)
+            values = None if target is None else target.values
+            if algorithm.name == "gradient_boosting" and kept.folder:
+                estimator = boosting.fit(estimator, matrix, values, kept=kept, progress=progress)
+            else:
+                estimator.fit(matrix, values)
         except (ValueError, TypeError) as error:
             raise OrchestratorError(f"{algorithm.name} cannot be trained: {str(error).splitlines()[0]}") from error
     if "n_jobs" in estimator.get_params():

@@ -30,6 +30,7 @@
 {{- end }}
 {{- if $mlflow.auth.secret }}
 - {name: MLFLOW_AUTH_CONFIG_PATH, value: /etc/mlflow/basic_auth.ini}
+- {name: PYTHONPATH, value: /etc/mlflow}
 - name: MLFLOW_FLASK_SERVER_SECRET_KEY
   valueFrom: {secretKeyRef: {name: {{ $mlflow.auth.secret }}, key: secret-key}}
 {{- end }}

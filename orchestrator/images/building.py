@@ -261,8 +261,9 @@ def _started(command: Sequence[str], asked: Asked, log: Path) -> Iterator[_Said]
         stream = log.open("w", encoding="utf-8")
     except OSError as error:
         raise BackendError("file", f"{log}: {error.strerror}") from error
-    with stream:
-        program = subprocess.Popen(
+    with (
+        stream,
+        subprocess.Popen(
             command,
             env={**asked.environment, **asked.engine.environment},
             stdin=subprocess.DEVNULL,
@@ -270,10 +271,10 @@ def _started(command: Sequence[str], asked: Asked, log: Path) -> Iterator[_Said]
             stderr=subprocess.STDOUT,
             text=True,
             errors="replace",
-        )
+        ) as program,
+    ):
         try:
             yield _Said(program, stream)
         finally:
             if program.poll() is None:
                 program.terminate()
-                program.wait()

@@ -100,7 +100,7 @@ def _token(asked: str, login: Login, environment: Mapping[str, str]) -> Mapping[
         return {}  # A login is sent through a safe channel, or not at all.
     request = urllib.request.Request(f"{realm}?{urllib.parse.urlencode(parts)}", headers=dict(login.header))  # noqa: S310
     try:
-        with _opener(environment).open(request, timeout=_SECONDS) as answer:
+        with _opener(request, environment).open(request, timeout=_SECONDS) as answer:
             given = json.loads(answer.read())
     except (OSError, ValueError, http.client.HTTPException):
         return {}
@@ -111,7 +111,7 @@ def _token(asked: str, login: Login, environment: Mapping[str, str]) -> Mapping[
 def _send(url: str, headers: Mapping[str, str], environment: Mapping[str, str]) -> tuple[int, Mapping[str, str]]:
     request = urllib.request.Request(url, headers=dict(headers), method="HEAD")  # noqa: S310  Its scheme is ours.
     try:
-        with _opener(environment).open(request, timeout=_SECONDS) as answer:
+        with _opener(request, environment).open(request, timeout=_SECONDS) as answer:
             return answer.status, dict(answer.headers.items())
     except urllib.error.HTTPError as error:
         with error:
@@ -127,7 +127,9 @@ class _Stay(urllib.request.HTTPRedirectHandler):
         return None
 
 
-def _opener(environment: Mapping[str, str]) -> urllib.request.OpenerDirector:
+def _opener(request: urllib.request.Request, environment: Mapping[str, str]) -> urllib.request.OpenerDirector:
+    if request.type == "http":
+        return urllib.request.build_opener(_Stay, urllib.request.ProxyHandler({}))  # It is this machine.
     bundle = environment.get("SSL_CERT_FILE") or environment.get("REQUESTS_CA_BUNDLE")
     context = ssl.create_default_context(cafile=bundle if bundle and Path(bundle).is_file() else None)
     return urllib.request.build_opener(_Stay, urllib.request.HTTPSHandler(context=context))

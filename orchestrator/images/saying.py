@@ -22,8 +22,8 @@ _DOING = (
 )
 _MISSING = re.compile(r"error: (?P<file>\S+) imports (?P<name>[\w.]+), which no requirements.txt asks for")
 _NOISE = re.compile(
-    r"^(-+|> \[.*|.*sha256:[0-9a-f]{64}.*|#\d+( (ERROR|CANCELED|CACHED|DONE).*)?|\w*Dockerfile:\d+"
-    r"|\s*\d+ \| .*|\s*>>> .*)$"
+    r"-+|(> )?\[[^\]]*\] .*|.*sha256:[0-9a-f]{64}.*|#\d+( (CANCELED|CACHED|DONE).*)?"
+    r"|\w*Dockerfile:\d+|\d+ \| .*|>>> .*|.*(executor failed running|did not complete successfully).*"
 )
 _SHOWN = 12
 _TOLD = (
@@ -33,7 +33,7 @@ _TOLD = (
     ),
     (re.compile(r"no space left on device", re.IGNORECASE), "there is no room left: docker system prune"),
     (
-        re.compile(r"pull access denied|failed to resolve source metadata|manifest unknown|unable to copy from source"),
+        re.compile(r"pull access denied|resolve source metadata|manifest unknown|copying system image|LLB definition"),
         "the base must be on this machine or in a registry it reaches: --base IMAGE",
     ),
     (
@@ -89,7 +89,7 @@ def failed(lines: Sequence[str], requirements: Sequence[str] = ()) -> Failure:
     if missing:
         told = "; ".join(f"{file} imports {name}, which no requirements.txt asks for" for file, name in missing)
         return Failure(told, f"add the package to {' or '.join(requirements)}" if requirements else "")
-    kept = [line for line in plain if line.strip() and not _NOISE.match(line)]
+    kept = [line for line in plain if line.strip() and not _NOISE.fullmatch(line.strip())]
     last = list(dict.fromkeys(kept))[-_SHOWN:]
     hint = next((hint for pattern, hint in _TOLD if pattern.search("\n".join(last))), "")
     return Failure(

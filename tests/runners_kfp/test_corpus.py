@@ -22,6 +22,11 @@ ELSEWHERE = {
     "artifact-iterator": "KFP's server has no loops over artifacts",
     "artifact-iterator-nested": "KFP's server has no loops over artifacts",
     "loops-artifacts": "KFP's server has no loops over artifacts",
+    "importer-local": "files of this machine are uploaded by orchestrator.runs first",
+    "importer-conditions-and-loops": "files of this machine are uploaded by orchestrator.runs first",
+    "importer-to-workspace": "files of this machine are uploaded by orchestrator.runs first",
+    "placeholders-names": "the run has another name there",
+    "conditions-cel": "reasons of the driver have other words there",
     "exit-handlers": "KFP's server leaves out a task that ends nothing",
     "retries": "KFP's server begins the tasks of a pipeline inside again one by one; test_retries is about the rest",
 }

@@ -54,14 +54,15 @@ def test_a_fault_at_every_look_is_looked_again(kind: str, native: Server, soon: 
     assert made(native) == [1, 1, 1, 1]
 
 
-def test_a_run_that_a_slow_server_made_after_all_is_undone(native: Server, soon: Callable[[float], None]) -> None:
+def test_a_run_that_a_slow_server_made_after_all_is_undone(native: Server) -> None:
     native.state.slow = 1.2  # Before it is made: nothing is there when we look.
     native.fail("slow-before", "/runs$", method="POST")
-    assert submitted(native, lambda _: time.sleep(0.35), timeout=0.3) == "SUCCEEDED"
-    time.sleep(1.2)
-    assert len(native.state.stock.runs) <= 2
-    again = kfp.find(connected(native), "run-1")
-    assert again in native.state.stock.runs
+    connection = connected(native, timeout=0.3)
+    asked = kfp.Request(connection, "run-1", *pipeline(task("a", "time.sleep(2)")), arguments={})
+    events = list(kfp.run(asked, sleep=lambda _: time.sleep(0.2)))
+    assert isinstance(events[-1], RunFinished)
+    assert len([each for each in native.state.asked if each == "POST /apis/v2beta1/runs"]) == 2
+    assert len(native.state.stock.runs) == 1
 
 
 @pytest.mark.parametrize(
@@ -82,9 +83,10 @@ def test_what_does_not_pass_is_one_error(kind: str, said: str, native: Server, s
     assert made(native) == [0, 0, 0, 0]
 
 
-def test_a_server_that_is_not_there() -> None:
+def test_a_server_that_is_not_there(soon: Callable[[float], None]) -> None:
+    asked = kfp.Request(kfp.Connection("http://127.0.0.1:9"), "run-1", *pipeline(task("a")), arguments={})
     with pytest.raises(BackendError, match="nothing answers there") as refused:
-        kfp.find(kfp.Connection("http://127.0.0.1:9"), "run-1")
+        list(kfp.run(asked, sleep=soon))
     assert "curl http://127.0.0.1:9/apis/v2beta1/healthz" in refused.value.hint
 
 

@@ -71,7 +71,8 @@ def test_the_sdks_client_works_with_this_server(server: Server, tmp_path: Path) 
 
     package = tmp_path / "pipeline.yaml"
     package.write_text(ir.dump(*pipeline(task("a"), task("b", after=["a"]))))
-    client = sdk.Client(host=server.url)
+    with pytest.warns(FutureWarning):
+        client = sdk.Client(host=server.url)
     made = client.create_run_from_pipeline_package(str(package), arguments={"word": "x"}, run_name="theirs")
     done = client.wait_for_run_completion(made.run_id, timeout=60, sleep_duration=0.2)
     assert done.state == "SUCCEEDED"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -33,13 +33,20 @@ def tasks(pipeline: PipelineSpec, events: Sequence[Event], run: str, created: fl
     for path, story in told.items():
         if story.status is Status.UNSCHEDULABLE or (story.status is not Status.RUNNING and _is_left_out(story)):
             continue
-        _add(found, pipeline, tuple(path.split("/")), story, run, created)
+        _add(found, pipeline, tuple(path.split("/")), story, run, created, _untaken(told))
     for keys, entry in found.items():
         inside = [story for path, story in told.items() if path.startswith("/".join((*keys, "")))]
         if keys and inside and entry["state"] == "RUNNING" and all(story.status.final for story in inside):
             failed = any(story.status in (Status.FAILED, Status.UNSCHEDULABLE) for story in inside)
             entry.update(state="FAILED" if failed else "SUCCEEDED", end_time=_stamp(max(s.ended for s in inside)))
     return list(found.values())
+
+
+def _untaken(told: Mapping[str, Story]) -> set[tuple[str, ...]]:
+    """The places in which nothing was triggered."""
+    keys = {tuple(path.split("/")): story.status is Status.NOT_TRIGGERED for path, story in told.items()}
+    inside = {path[:depth] for path in keys for depth in range(1, len(path) + 1)}
+    return {each for each in inside if all(no for path, no in keys.items() if path[: len(each)] == each)}
 
 
 def _is_left_out(story: Story) -> bool:
@@ -56,6 +63,7 @@ def _add(
     story: Story,
     run: str,
     created: float,
+    untaken: set[tuple[str, ...]],
 ) -> None:
     component, name, in_loop = pipeline.root, "", False
     for depth, key in enumerate(keys, 1):
@@ -75,7 +83,7 @@ def _add(
             found[path]["state"] = "RUNNING"
             if number is not None:
                 found[path]["type_attributes"] = {"iteration_index": str(number)}
-        if story.status is Status.NOT_TRIGGERED and kind == "CONDITION_BRANCH":
+        if kind == "CONDITION_BRANCH" and path in untaken:
             # What is inside a branch that is not taken is never made.
             found[path].update(state="SKIPPED", end_time=_stamp(story.ended))
             return

@@ -197,6 +197,8 @@ def _reason(error: BaseException, seconds: float) -> str:
         return "its name is not known"
     if isinstance(inner, exceptions.SSLError):
         return f"its certificate cannot be trusted: {inner}"
-    if isinstance(inner, exceptions.IncompleteRead):
+    if isinstance(inner, exceptions.IncompleteRead) or any(
+        isinstance(each, exceptions.IncompleteRead) for each in inner.args
+    ):
         return "the answer was cut off"
     return "the connection was closed" if isinstance(inner, exceptions.ProtocolError) else str(inner)

@@ -51,9 +51,8 @@ def ensure(
     namespace = client.connection.namespace
     look = partial(making.named, client, requests.pipelines(name, namespace), "pipelines", name)
     create = requests.create_pipeline(name, pipeline.pipeline_info.description, namespace)
-    found, _ = making.made(client, look, create, sleep=sleep)
-    identity = str(found["pipeline_id"])
+    identity = str(making.made(client, look, create, sleep=sleep).thing["pipeline_id"])
     look = partial(making.named, client, requests.versions(identity, version_name), "pipeline_versions", version_name)
     upload = requests.upload_version(identity, version_name, text)
-    version, new = making.made(client, look, upload, sleep=sleep)
-    return Version(identity, str(version["pipeline_version_id"]), name, version_name, new)
+    version = making.made(client, look, upload, sleep=sleep)
+    return Version(identity, str(version.thing["pipeline_version_id"]), name, version_name, version.new)

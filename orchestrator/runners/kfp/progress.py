@@ -15,6 +15,7 @@ from orchestrator.runners.local import graph, inputs
 from orchestrator.runners.local.graph import Segments
 from orchestrator.stores.artifacts import NOTHING, Values
 
+_SILENT = "the server did not run it"
 Why = Callable[[TaskId, Seen], str]
 """Asked why a task failed, where the server does not say."""
 
@@ -82,14 +83,13 @@ class _Look:
         component = graph.component_of(self.progress.pipeline, task)
         path = graph.identity(segments).path
         seen = self.run.tasks.get(path)
-        is_loop = bool(task.parameter_iterator or task.artifact_iterator)
-        if not is_loop and component.dag is None:
+        if not is_loop(task) and component.dag is None:
             if seen and seen.status is not Status.PENDING:
                 return self.leaf(segments, task, seen)
         elif seen and seen.status is Status.FAILED and not self._has_inside(path):
             return self.pass_over(segments, component, task, Status.FAILED, seen.reason or self._why(segments, seen))
         elif self._has_inside(path) or (seen and seen.status in (Status.RUNNING, Status.SUCCEEDED)):
-            if is_loop:
+            if is_loop(task):
                 return self.loop(segments, task, component, seen)
             return self.group(segments, component.dag) if component.dag else _Outcome()
         if seen and seen.status is Status.NOT_TRIGGERED:
@@ -108,7 +108,10 @@ class _Look:
             return self.pass_over(segments, component, task, status, reason)
         if not self.over:
             return _Outcome()
-        return self.pass_over(segments, component, task, *self._silence(task))
+        status, reason = self._silence(task)
+        if is_loop(task) and reason == _SILENT and not segments[-1].shown.startswith("["):
+            return _Outcome(Status.SUCCEEDED, inputs.collected([], component))  # A loop over nothing.
+        return self.pass_over(segments, component, task, status, reason)
 
     def _silence(self, task: Task) -> tuple[Status, str]:
         """What it means that a task which could have begun did not, now that the run is over."""
@@ -118,7 +121,7 @@ class _Look:
             return Status.NOT_TRIGGERED, "its condition is false"
         ends = bool(task.trigger_policy and task.trigger_policy.strategy == COMPLETED)
         if self.run.status is Status.SUCCEEDED or ends:
-            return Status.NOT_TRIGGERED, "the server did not run it"
+            return Status.NOT_TRIGGERED, _SILENT
         return Status.CANCELLED, "the run had failed before it began"
 
     def loop(self, segments: Segments, task: Task, component: Component, seen: Seen | None) -> _Outcome:
@@ -227,6 +230,11 @@ class _Look:
         inside = graph.leaves(self.progress.pipeline, segments, component.dag) if component.dag else iter(())
         first = next(iter(inside), None)
         return graph.identity(first).name if first else key
+
+
+def is_loop(task: Task) -> bool:
+    """Whether a task stands for several."""
+    return bool(task.parameter_iterator or task.artifact_iterator)
 
 
 def _together(found: Mapping[str, _Outcome], outputs: Values) -> _Outcome:

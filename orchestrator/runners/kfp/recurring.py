@@ -91,7 +91,7 @@ def schedule(connection: Connection, plan: Plan, *, sleep: Callable[[float], Non
     def same() -> list[making.Found]:
         return [each for each in _named(client, plan.name) if _told(each) == _told(wanted)]
 
-    made, _ = making.made(client, same, requests.create_recurring_run(wanted), sleep=sleep)
+    made = making.made(client, same, requests.create_recurring_run(wanted), sleep=sleep).thing
     # The new one is there before an old one goes, so that whatever happens one of them is.
     for other in _named(client, plan.name):
         if other["recurring_run_id"] != made["recurring_run_id"]:

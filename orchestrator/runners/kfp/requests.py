@@ -123,8 +123,13 @@ class Source:
 
 def create_run(name: str, source: Source) -> Call:
     """A run, which begins at once."""
-    body = {"display_name": name, "description": f"orc run {name}", **source.body()}
+    body = {"display_name": name, "description": description(name), **source.body()}
     return Call(f"start the run {name}", "POST", f"{BASE}/runs", body=body)
+
+
+def description(name: str) -> str:
+    """What a run of ours says of itself."""
+    return f"orc run {name}"
 
 
 def run(identity: str) -> Call:

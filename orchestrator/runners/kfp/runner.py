@@ -11,7 +11,7 @@ from orchestrator.errors import RunError
 from orchestrator.ir.platform import PlatformSpec
 from orchestrator.ir.spec import PipelineSpec
 from orchestrator.runners import arguments
-from orchestrator.runners.events import Event, RunStarted, TaskId
+from orchestrator.runners.events import Event, RunFinished, RunStarted, TaskId
 from orchestrator.runners.kfp import paths, requests, seen
 from orchestrator.runners.kfp import submit as submission
 from orchestrator.runners.kfp.client import Client, MissingError, RefusedError, UnansweredError, missing
@@ -105,10 +105,15 @@ def run(
         hint = "let a task import it: make the parameter a string, and give the URI to the task"
         raise RunError(f"Kubeflow Pipelines takes no artifact for an argument: {', '.join(artifacts)}", hint=hint)
     client = Client(request.connection, sleep=sleep)
-    identity = request.existing or submission.submit(client, request.run, order(request, given), sleep=sleep)
+    identity, lost = request.existing, False
+    if not identity:
+        identity, lost = submission.submit(client, request.run, order(request, given), sleep=sleep)
     request.started(identity)
     yield RunStarted(request.run, request.pipeline.pipeline_info.name, given, tasks, clock())
-    yield from Watch(request, client, identity, clock, sleep).events()
+    for event in Watch(request, client, identity, clock, sleep).events():
+        if lost and isinstance(event, RunFinished):
+            submission.only(client, request.run, identity)  # The server may have been slower than we were patient.
+        yield event
 
 
 def order(request: Request, given: Mapping[str, Any]) -> Order:

@@ -37,7 +37,7 @@ def source(client: Client, order: Order, *, sleep: Callable[[float], None] = tim
     version = package.ensure(client, pipeline, order.platform, sleep=sleep)
     name, namespace = order.experiment or pipeline.pipeline_info.name, client.connection.namespace
     look = partial(making.named, client, requests.experiments(name, namespace), "experiments", name)
-    experiment, _ = making.made(client, look, requests.create_experiment(name, namespace), sleep=sleep)
+    experiment = making.made(client, look, requests.create_experiment(name, namespace), sleep=sleep).thing
     return Source(
         version.pipeline,
         version.version,
@@ -48,16 +48,19 @@ def source(client: Client, order: Order, *, sleep: Callable[[float], None] = tim
     )
 
 
-def submit(client: Client, name: str, order: Order, *, sleep: Callable[[float], None] = time.sleep) -> str:
-    """KFP's id of the run of that name, which is there now and once. Raises RunError when another has the name."""
+def submit(client: Client, name: str, order: Order, *, sleep: Callable[[float], None] = time.sleep) -> tuple[str, bool]:
+    """KFP's id of the run of that name, and whether the server may yet make another (`only` undoes it).
+
+    Raises RunError when another run has the name.
+    """
     wanted = source(client, order, sleep=sleep)
-    look = partial(runs, client, name)
-    run, new = making.made(client, look, requests.create_run(name, wanted), sleep=sleep)
-    if not new:
-        _check(run, wanted, name)
-    elif len(found := look()) > 1:
-        run = _only(client, found)
-    return str(run["run_id"])
+    made = making.made(client, partial(runs, client, name), requests.create_run(name, wanted), sleep=sleep)
+    if not made.new:
+        _check(made.thing, wanted, name)
+    identity = str(made.thing["run_id"])
+    if made.lost:
+        only(client, name, identity)
+    return identity, made.lost
 
 
 def runs(client: Client, name: str) -> list[making.Found]:
@@ -66,13 +69,15 @@ def runs(client: Client, name: str) -> list[making.Found]:
     return sorted(found, key=lambda run: (str(run.get("created_at", "")), str(run.get("run_id", ""))))
 
 
-def _only(client: Client, found: list[making.Found]) -> making.Found:
-    """The oldest of several runs. The others are ours too, from a request whose answer was lost: they are undone."""
-    for other in found[1:]:
+def only(client: Client, name: str, keep: str) -> None:
+    """Undo the other runs of our name: they are from a request whose answer was lost."""
+    for other in runs(client, name):
+        identity = str(other["run_id"])
+        if identity == keep or other.get("description") != requests.description(name):
+            continue
         if other.get("state") not in _OVER:
-            client(requests.terminate(str(other["run_id"])))
-        client(requests.delete_run(str(other["run_id"])))
-    return found[0]
+            client(requests.terminate(identity))
+        client(requests.delete_run(identity))
 
 
 def _check(run: making.Found, wanted: Source, name: str) -> None:

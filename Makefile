@@ -66,6 +66,13 @@ benchmarks: $(VENV)/.dev
 lock: $(UV)
 	$(UV) pip compile pyproject.toml --extra dev $(LOCK) --output-file requirements/dev.txt
 	$(UV) pip compile pyproject.toml --extra demo --constraint requirements/dev.txt $(LOCK) --output-file requirements/demo.txt
+	$(UV) pip compile $(IMAGES)/components.in --constraint requirements/dev.txt $(LOCK) --no-annotate \
+		--output-file $(IMAGES)/components.lock.txt
+	$(UV) pip compile $(IMAGES)/mlflow.txt $(LOCK) --no-annotate --output-file $(IMAGES)/mlflow.lock.txt
+	cp requirements/uv.txt $(IMAGES)/uv.txt
+
+# What goes into images is locked apart: the same versions, and more packages than the tests need.
+IMAGES := orchestrator/images/files
 
 LOCK := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --quiet --upgrade \
 	--custom-compile-command "make lock"

@@ -358,3 +358,51 @@ def test_who_may_not_look_below_is_told_what_it_may_see(cluster: Cluster, accoun
     tester = account(rule("apps", "deployments", "get"))
     text = waited(tester, deployment(), seconds=3)
     assert text.startswith("Kubernetes: Deployment web in namespace HERE is not ready after 3 s: ")
+
+
+PAUSE = "localhost/orchestrator-test/pause:1"
+
+
+def on_node(name: str, node_namespace: str, **given: Any) -> Object:
+    made = deployment(name, container={"image": PAUSE, **given}, terminationGracePeriodSeconds=0)
+    made["metadata"]["namespace"] = node_namespace
+    return made
+
+
+REAL: dict[str, tuple[Object, str]] = {
+    "image": ({"image": "localhost/none:1"}, r"image localhost/none:1 cannot be pulled: the registry does not answer"),
+    "name": ({"image": "UPPER/x:1"}, r"image UPPER/x:1 cannot be pulled: that is no name of an image"),
+    "never": ({"image": "localhost/none:1", "imagePullPolicy": "Never"}, r"it is not on the node, and imagePullPolicy"),
+    "secret": (
+        {"env": [{"name": "A", "valueFrom": {"secretKeyRef": {"name": "none", "key": "k"}}}]},
+        r"container web needs Secret none, which does not exist",
+    ),
+    "command": (
+        {"command": ["/no/such"]},
+        r"container web cannot be (made|started): its image has no command /no/such",
+    ),
+    "probe": (
+        {"readinessProbe": {"tcpSocket": {"port": 8080}, "periodSeconds": 1}},
+        r"container web runs, and does not answer as it should: Readiness probe failed: .*connection refused",
+    ),
+    "ends": ({"args": ["hello", "world"]}, r"container web .*ended with code 0\n  \| hello world"),
+}
+
+
+def test_why_pods_of_a_real_node_do_not_run(node_namespace: str) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    found = clusters.connect(environment=os.environ, namespace=node_namespace)
+    objects = {name: on_node(name, node_namespace, **given) for name, (given, _) in REAL.items()}
+    good = on_node("good", node_namespace)
+    found.apply([*objects.values(), good])
+    with ThreadPoolExecutor(8) as pool:
+        told = dict(
+            zip(
+                objects, pool.map(lambda each: waited(found, each, seconds=25, stuck=5), objects.values()), strict=False
+            )
+        )
+    found.wait([good], seconds=30)
+    found.api.pool.clear()
+    missing = {name: told[name] for name, (_, words) in REAL.items() if not re.search(words, told[name])}
+    assert missing == {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -44,6 +45,10 @@ class Ran:
     def tasks(self) -> Mapping[str, TaskFinished]:
         return {each.task.name: each for each in self.events if isinstance(each, TaskFinished)}
 
+    def given(self, task: str, name: str) -> Any:
+        """An output parameter of a task."""
+        return self.tasks[task].outputs.parameters[name]
+
     @property
     def decision(self) -> tuple[str, str]:
         outputs = self.tasks["publish"].outputs
@@ -53,7 +58,11 @@ class Ran:
 
 @pytest.fixture(scope="session")
 def images(tmp_path_factory: pytest.TempPathFactory) -> lock.Lock:
-    """The images of the pipeline, built by `orc build` and given to the node."""
+    """The images of the pipeline: built by `orc build` and given to the node, or of a lock whose images it has."""
+    if known := os.environ.get("ORC_TEST_LOCK"):
+        found = lock.read(Path(known))
+        assert found
+        return found
     if not os.environ.get("ORC_TEST_BASE"):
         pytest.skip("needs images: `make cluster` builds them as root, with dockerd, debootstrap and PyPI")
     folder = tmp_path_factory.mktemp("images")
@@ -102,6 +111,7 @@ def _shortened(folder: Path) -> Path:
 def site(api: Any, node_namespace: str, tmp_path: Path) -> Iterator[Site]:
     """An account without rights, and a claim whose volume is the folder of the test."""
     namespace, volume = node_namespace, f"{node_namespace}-files"
+    tmp_path.chmod(0o755)  # It is the top of the volume, and the user of a pod is not its owner.
     named = {"apiVersion": "v1", "metadata": {"name": ACCOUNT}}
     api.create(f"/api/v1/namespaces/{namespace}/serviceaccounts", {**named, "kind": "ServiceAccount"})
     size, modes = {"storage": "1Gi"}, ["ReadWriteMany"]
@@ -127,12 +137,27 @@ def test_pods_come_to_what_processes_come_to(
     site: Site, project: Path, images: lock.Lock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     in_pods = _in_pods(project, images, site, tmp_path / "state", monkeypatch)
+    assert in_pods.end.status is Status.SUCCEEDED, in_pods.end.reason
     here = _here(project, tmp_path / "here")
-    assert in_pods.end.status is here.end.status is Status.SUCCEEDED
-    assert in_pods.end.outputs.parameters["f1"] == pytest.approx(here.end.outputs.parameters["f1"], abs=1e-9)
+    assert in_pods.tasks.keys() == here.tasks.keys()
+    for name in ("f1", "score"):
+        ours, theirs = in_pods.given("evaluate", name), here.given("evaluate", name)
+        assert ours == pytest.approx(theirs, abs=1e-9)
+    assert in_pods.end.outputs.parameters["f1"] == in_pods.given("evaluate", "f1")
     assert in_pods.decision == here.decision
     assert in_pods.decision[0] == "approved"
-    assert in_pods.tasks.keys() == here.tasks.keys()
+    for name in ("ingest", "evaluate", "publish", "report"):
+        _stayed_inside(site, name)
+
+
+def _stayed_inside(site: Site, task: str) -> None:
+    """The pod ran as somebody without rights, in an image of ours, and the level "restricted" let it in."""
+    listed = json.loads(site.kubectl("get", "pods", "--output", "json").stdout)["items"]
+    pod = next(each for each in listed if each["metadata"]["name"].endswith(f"-{task}"))
+    assert pod["spec"]["serviceAccountName"] == ACCOUNT
+    assert pod["spec"]["nodeName"] == "worker"
+    assert pod["metadata"]["labels"]["pipeline"] == "penguins"
+    assert pod["status"]["containerStatuses"][0]["imageID"].startswith("sha256:")
 
 
 def _in_pods(project: Path, images: lock.Lock, site: Site, state: Path, monkeypatch: pytest.MonkeyPatch) -> Ran:

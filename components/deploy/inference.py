@@ -16,6 +16,7 @@ from typing import Any
 
 from components.deploy.deploy import Deployed, complain
 from orchestrator.cluster import Cluster, Progress
+from orchestrator.deployment.rollouts import Rollouts
 from orchestrator.errors import BackendError, OrchestratorError, RunError
 from orchestrator.model import manifest
 from orchestrator.serving import local
@@ -26,8 +27,7 @@ from orchestrator.serving.local import Answer
 
 SECONDS = 600.0
 """How long replicas may take to be ready: an image to be pulled, a machine to be added."""
-# A refusal may still be that of the object before; and a Service follows its pods by a moment.
-_REFUSED_SECONDS = 10.0
+# A Service follows its pods by a moment.
 _ROUTED_SECONDS = 30.0
 _RESTORE_SECONDS = 60.0
 # For what does not mend itself, such as an image that does not exist.
@@ -46,7 +46,6 @@ class Deployment:
     say: Say
     seconds: float = SECONDS
     was_applied: bool = False
-    refused_since: float | None = None
 
     def deploy(self) -> Deployed:
         """Serve the declaration. Raises RunError with what was put back."""
@@ -88,24 +87,9 @@ class Deployment:
                 self.say(f"waiting: {now.text}")
 
         stuck = min(_STUCK_SECONDS, self.seconds / 4)
-        until = self._progress(service)
+        until = Rollouts(self.cluster, objects.mark(service))
         (live,) = self.cluster.wait([service], seconds=self.seconds, until=until, said=said, stuck=stuck)
         return rollout.url(live, self.name, self.place.namespace)
-
-    def _progress(self, service: Manifest) -> Callable[[Manifest], Progress]:
-        mark = objects.mark(service)
-
-        def progress(live: Manifest) -> Progress:
-            pods = self.cluster.list("Pod", self.place.namespace, labels=f"{objects.OF_SERVICE}={self.name}")
-            now = rollout.progress(live, pods, mark)
-            if not now.refused:
-                self.refused_since = None
-            elif self.refused_since is None:
-                self.refused_since = time.monotonic()
-            stays = self.refused_since is not None and time.monotonic() - self.refused_since > _REFUSED_SECONDS
-            return Progress(now.done, now.text, failed=now.lost or stays)
-
-        return progress
 
     def _asked(self, url: str) -> Answer:
         """The answers that prove it: the right versions, and from each variant a prediction that makes sense."""
@@ -140,7 +124,8 @@ class Deployment:
         self.cluster.apply([previous], force=True)
         if wait:
             with contextlib.suppress(BackendError):
-                self.cluster.wait([previous], seconds=_RESTORE_SECONDS, until=self._progress(previous))
+                until = Rollouts(self.cluster, objects.mark(previous))
+                self.cluster.wait([previous], seconds=_RESTORE_SECONDS, until=until)
         return f"{_versions(previous)} is served as before"
 
 

@@ -106,7 +106,10 @@ def apply(
         for gone in cluster.prune(owner, objects, dry_run=dry_run, seconds=timeout):
             _tell(f"{gone}: deleted{ending}", "red")
     if wait and not dry_run:
-        cluster.wait([each.object for each in applied], seconds=timeout, said=_progress())
+        from orchestrator.deployment.rollouts import Rollouts
+
+        until = Rollouts(cluster)
+        cluster.wait([each.object for each in applied], seconds=timeout, until=until, said=_progress())
 
 
 def delete(

@@ -50,6 +50,13 @@ class Ran:
         return self.tasks[task].outputs.parameters[name]
 
     @property
+    def metrics(self) -> dict[str, float]:
+        """Those of the model, as evaluate wrote them."""
+        written = self.tasks["evaluate"].outputs.artifacts["metrics"][0].path.read_text()
+        found: dict[str, float] = json.loads(written)["metrics"]
+        return found
+
+    @property
     def decision(self) -> tuple[str, str]:
         outputs = self.tasks["publish"].outputs
         held = [each for row in outputs.artifacts.values() for each in row if each.type == DECISION]
@@ -144,8 +151,10 @@ def test_pods_come_to_what_processes_come_to(
         ours, theirs = in_pods.given("evaluate", name), here.given("evaluate", name)
         assert ours == pytest.approx(theirs, abs=1e-9)
     assert in_pods.end.outputs.parameters["f1"] == in_pods.given("evaluate", "f1")
+    # Everything is told right here, so that F1 alone would not show a difference.
+    assert in_pods.metrics["log_loss"] == pytest.approx(here.metrics["log_loss"], rel=1e-6)
     assert in_pods.decision == here.decision
-    assert in_pods.decision[0] == "approved"
+    assert in_pods.decision[0] == "published"
     for name in ("ingest", "evaluate", "publish", "report"):
         _stayed_inside(site, name)
 

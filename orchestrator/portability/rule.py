@@ -135,7 +135,7 @@ RULES: tuple[Rule, ...] = (
          "choose a shorter one"),
     Rule("spot", _IGNORED, asked.spot, "no machine here is taken away", "nothing", _HERE),
     Rule("priority", _IGNORED, asked.priority, "a pod has only a label that names its priority class",
-         "turn on podPriority in our Helm chart, which sets the class from the label"),
+         "set admission.enabled in our Helm chart, which makes the class of the label"),
     Rule("priority-here", _IGNORED, asked.priority, "no task comes before another", "nothing", _HERE),
     Rule("volume-names", _FAILS, asked.volume_names,
          "the volume in the pod is called {!r}, which two are or no volume can be, and the pod is refused",

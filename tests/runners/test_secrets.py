@@ -261,3 +261,33 @@ def test_what_a_killed_run_left_of_secrets_is_gone_when_it_is_resumed(project, g
     left.write_text(VALUE)
     assert project.resume().status == "FAILED"
     assert not left.exists()
+
+
+def test_what_may_be_missing_leaves_no_trace(project, monkeypatch):
+    monkeypatch.setenv("TOKEN", "of-the-caller")
+
+    def build():
+        task = program("put('out', ' '.join(sorted(n for n in os.environ if 'TOKEN' in n or 'MOUNT' in n)))")
+        kubernetes.use_secret_as_env(task, "service", {"token": "TOKEN"}, optional=True)
+        kubernetes.use_config_map_as_env(task, "service", {"address": "ADDRESS"}, optional=True)
+        kubernetes.use_secret_as_volume(task, "account", "/var/run/account", optional=True)
+
+    ran = run(project, build)
+    assert ran.value("program") == "TOKEN", "what the caller has anyway, and no variable that names a mount"
+    assert not [each for each in ran.events if isinstance(each, Warned)]
+    monkeypatch.setenv("TOKEN", "another")
+    again = project.run()
+    assert again.statuses["program"] == "SKIPPED", "what may be missing, and is, is no part of the cache key"
+
+
+def test_what_may_be_missing_and_is_there_is_given_and_told(project, given):
+    given(FILE.replace("name: database", "name: account"))
+
+    def build():
+        task = program("put('out', min(os.listdir(os.environ['ORC_MOUNT_VAR_RUN_ACCOUNT'])))")
+        kubernetes.use_secret_as_volume(task, "account", "/var/run/account", optional=True)
+
+    ran = run(project, build)
+    assert ran.value("program") == "password"
+    (warned,) = [each for each in ran.events if isinstance(each, Warned)]
+    assert "mounts where no word of theirs names the path" in warned.message

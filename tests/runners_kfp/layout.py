@@ -139,7 +139,7 @@ class Layout:
 
     def hook(self, around: str, key: str, path: tuple[str, ...], task: Task) -> None:
         """A task that ends a group: it hangs on what it waits for."""
-        for before in task.dependent_tasks[:1]:
+        for before in sorted(dependencies(task))[:1]:
             if f"{around}.{before}" not in self.nodes or not self.inside(path):
                 continue
             name = f"{around}.{before}.onExit"
@@ -167,6 +167,7 @@ class Layout:
         executor = self.pipeline.deployment_spec.executors.get(component.executor_label)
         passed = {story.status for story in told} <= {Status.NOT_TRIGGERED, Status.UNSCHEDULABLE, Status.CANCELLED}
         passed = passed and not any(story.attempts for story in told)
+        passed = passed and leaves(self.pipeline, component, path) <= set(self.stories)
         at = told[0].started
         if executor and executor.container is None:
             phase = "Omitted" if passed else {"FAILED": "Failed", "RUNNING": "Running"}.get(told[0].status, "Succeeded")
@@ -211,9 +212,13 @@ class Layout:
         name = f"{around}.{shown}"
         where = "/".join(path)
         numbers = {each[len(where) + 1 :].partition("/")[0] for each in self.stories if each.startswith(f"{where}/")}
-        if not all(number.isdigit() for number in numbers):  # Passed over: what is inside was told as one.
-            self.add(name, shown, "Omitted", told[0].started, told[0].ended)
-            return Part(name, [name], "Omitted")
+        if where in self.stories or not all(number.isdigit() for number in numbers):  # Passed over: what is inside was told as one.
+            phase = "Failed" if told[0].status is Status.FAILED else "Omitted"
+            loop = self.add(name, shown, phase, told[0].started, told[0].ended)
+            if phase == "Failed":
+                self.add(f"{name}.iteration-driver", "iteration-driver", phase, told[0].started, told[0].ended)
+                loop.children.append(f"{name}.iteration-driver")
+            return Part(name, [name], phase)
         loop = self.add(name, shown, "Running", told[0].started, 0)
         self.add(f"{name}.iteration-driver", "iteration-driver", "Succeeded", told[0].started, told[0].started)
         loop.children.append(f"{name}.iteration-driver")
@@ -278,6 +283,17 @@ def dependencies(task: Task) -> set[str]:
     for one in task.inputs.artifacts.values():
         if one.task_output_artifact:
             found.add(one.task_output_artifact.producer_task)
+    return found
+
+
+def leaves(pipeline: PipelineSpec, component: Component, path: tuple[str, ...]) -> set[str]:
+    """The paths of the programs inside, but for those in loops."""
+    if component.dag is None:
+        return {"/".join(path)}
+    found: set[str] = set()
+    for key, task in component.dag.tasks.items():
+        if not task.parameter_iterator:
+            found |= leaves(pipeline, pipeline.components[task.component_ref.name], (*path, key))
     return found
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from orchestrator.ir.spec import PipelineSpec
 from orchestrator.runners.events import Event, RunFinished, Status
 from orchestrator.stores.artifacts import Artifact, Values
-from tests.runners_kfp.layout import Story, stories
+from tests.runners_kfp.layout import Story, leaves, stories
 
 _STATES = {Status.SKIPPED: "CACHED", Status.NOT_TRIGGERED: "SKIPPED", Status.CANCELLED: "FAILED"}
 _TYPES = {
@@ -33,7 +33,7 @@ def tasks(pipeline: PipelineSpec, events: Sequence[Event], run: str, created: fl
     for path, story in told.items():
         if story.status is Status.UNSCHEDULABLE or (story.status is not Status.RUNNING and _is_left_out(story)):
             continue
-        _add(found, pipeline, tuple(path.split("/")), story, run, created, _untaken(told))
+        _add(found, pipeline, tuple(path.split("/")), story, run, created, _untaken(told), set(told))
     for keys, entry in found.items():
         inside = [story for path, story in told.items() if path.startswith("/".join((*keys, "")))]
         if keys and inside and entry["state"] == "RUNNING" and all(story.status.final for story in inside):
@@ -64,6 +64,7 @@ def _add(
     run: str,
     created: float,
     untaken: set[tuple[str, ...]],
+    told: set[str],
 ) -> None:
     component, name, in_loop = pipeline.root, "", False
     for depth, key in enumerate(keys, 1):
@@ -83,7 +84,7 @@ def _add(
             found[path]["state"] = "RUNNING"
             if number is not None:
                 found[path]["type_attributes"] = {"iteration_index": str(number)}
-        if kind == "CONDITION_BRANCH" and path in untaken:
+        if kind == "CONDITION_BRANCH" and path in untaken and leaves(pipeline, component, path) <= told:
             # What is inside a branch that is not taken is never made.
             found[path].update(state="SKIPPED", end_time=_stamp(story.ended))
             return

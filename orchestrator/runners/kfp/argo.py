@@ -92,10 +92,13 @@ class _Layout:
             segments = (*around, graph.segment(name, task, component))
             waits = tuple(f"{prefix}.{each}" for each in sorted(graph.upstream(task)))
             if task.trigger_policy and task.trigger_policy.strategy == COMPLETED:
-                for before in task.dependent_tasks:
+                for before in sorted(graph.upstream(task)):
                     hook = f"{prefix}.{before}.onExit"
                     yield from self.existing(Node(hook, f"{before}.onExit", segments, "other", waits))
-                    yield from self.task(hook, name, segments, task)
+                    if task.parameter_iterator:
+                        yield from self.loop(f"{hook}.{name}", name, segments, task, ())
+                    else:
+                        yield from self.task(hook, name, segments, task)
             elif task.parameter_iterator:
                 yield from self.loop(f"{prefix}.{name}", name, segments, task, waits)
             else:

@@ -5,6 +5,7 @@ Answers are plain data and not the client's models: those refuse or drop what a 
 
 from __future__ import annotations
 
+import http.client
 import json
 import logging
 import time
@@ -197,8 +198,6 @@ def _reason(error: BaseException, seconds: float) -> str:
         return "its name is not known"
     if isinstance(inner, exceptions.SSLError):
         return f"its certificate cannot be trusted: {inner}"
-    if isinstance(inner, exceptions.IncompleteRead) or any(
-        isinstance(each, exceptions.IncompleteRead) for each in inner.args
-    ):
+    if any(isinstance(each, http.client.IncompleteRead) for each in inner.args):
         return "the answer was cut off"
     return "the connection was closed" if isinstance(inner, exceptions.ProtocolError) else str(inner)

@@ -22,8 +22,8 @@ _DOING = (
 )
 _MISSING = re.compile(r"error: (?P<file>\S+) imports (?P<name>[\w.]+), which no requirements.txt asks for")
 _NOISE = re.compile(
-    r"-+|(> )?\[[^\]]*\] .*|.*sha256:[0-9a-f]{64}.*|#\d+( (CANCELED|CACHED|DONE).*)?"
-    r"|\w*Dockerfile:\d+|\d+ \| .*|>>> .*|.*(executor failed running|did not complete successfully).*"
+    r"-+|(> )?\[[^\]]*\] .*|sha256:[0-9a-f]{64}.*|(CANCELED|CACHED|DONE|transferring|resolve|naming to|exporting)\b.*"
+    r"|\w*Dockerfile:\d+|\d+ \| .*|>>> .*|.*(executor failed running|did not complete successfully).*exit code: \d+"
 )
 _SHOWN = 12
 _TOLD = (
@@ -37,8 +37,8 @@ _TOLD = (
         "the base must be on this machine or in a registry it reaches: --base IMAGE",
     ),
     (
-        re.compile(r"failed to fetch|Name or service not known|name resolution|dns error", re.IGNORECASE),
-        "no package index was reached: --network host where containers have no network of their own",
+        re.compile(r"failed to fetch|not known|name resolution|dns error|on network bridge", re.IGNORECASE),
+        "containers may have no network of their own here: --network host",
     ),
     (
         re.compile(

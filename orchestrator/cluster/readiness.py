@@ -28,6 +28,16 @@ def ready(manifest: Manifest) -> Progress:
     return _KINDS.get(kind, _by_condition)(manifest, status)
 
 
+def is_unproven(manifest: Manifest) -> bool:
+    """Whether its containers are taken for ready as soon as they run: at least one has no readiness probe."""
+    spec: Mapping[str, Any] = manifest.get("spec") or {}
+    kind = manifest.get("kind")
+    if kind not in ("Pod", "Deployment", "StatefulSet", "DaemonSet") or spec.get("replicas", 1) == 0:
+        return False
+    pod = spec if kind == "Pod" else (spec.get("template") or {}).get("spec") or {}
+    return any("readinessProbe" not in each for each in pod.get("containers") or ())
+
+
 def _deployment(manifest: Manifest, status: Mapping[str, Any]) -> Progress:
     wanted = (manifest.get("spec") or {}).get("replicas", 1)
     conditions = _conditions(status)

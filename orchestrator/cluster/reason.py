@@ -104,13 +104,18 @@ def _pod(pod: Manifest, events: Sequence[Event]) -> Iterator[Reason]:
 
 def _containers(pod: Manifest, events: Sequence[Event]) -> Iterator[Reason]:
     status: Mapping[str, Any] = pod.get("status") or {}
-    for key in ("initContainerStatuses", "containerStatuses"):
-        for each in status.get(key) or ():
-            yield from _container(pod, each, events)
+    is_restarted = (pod.get("spec") or {}).get("restartPolicy", "Always") == "Always"
+    for each in status.get("initContainerStatuses") or ():
+        yield from _container(pod, each, events, is_to_stay=False)
+    for each in status.get("containerStatuses") or ():
+        yield from _container(pod, each, events, is_to_stay=is_restarted)
 
 
-def _container(pod: Manifest, status: Mapping[str, Any], events: Sequence[Event]) -> Iterator[Reason]:
-    name = str(status.get("name", ""))
+def _container(
+    pod: Manifest, status: Mapping[str, Any], events: Sequence[Event], *, is_to_stay: bool
+) -> Iterator[Reason]:
+    """What is wrong with one container; `is_to_stay` where it must not end, not even well."""
+    name, times = str(status.get("name", "")), status.get("restartCount", 0)
     state: Mapping[str, Any] = status.get("state") or {}
     waiting: Mapping[str, Any] = state.get("waiting") or {}
     last = (status.get("lastState") or {}).get("terminated") or {}
@@ -121,21 +126,15 @@ def _container(pod: Manifest, status: Mapping[str, Any], events: Sequence[Event]
         case "CreateContainerConfigError" | "CreateContainerError" | "RunContainerError":
             yield _configuration(name, str(waiting.get("message", "")))
         case "CrashLoopBackOff":
-            times = status.get("restartCount", 0)
             again = "1 restart" if times == 1 else f"{times} restarts"
             text = f"container {name} ends each time it is started ({again}): {_ended(pod, name, last)}"
             yield Reason(text, is_stuck=times >= 3, log_of=name, is_previous=True, rank=5, hint=_memory_hint(last))
-    if ended and ended.get("exitCode") not in (0, None):
+    if ended and (ended.get("exitCode") or is_to_stay):
         yield Reason(f"container {name} {_ended(pod, name, ended)}", log_of=name, rank=5, hint=_memory_hint(ended))
-    elif not waiting and last.get("reason") == "OOMKilled" and not status.get("ready"):
-        yield Reason(
-            f"container {name} {_ended(pod, name, last)}",
-            log_of=name,
-            is_previous=True,
-            rank=5,
-            hint=_memory_hint(last),
-        )
-    elif state.get("running") and not status.get("ready") and (probe := _probe(name, events)):
+    elif "running" in state and last and times and not status.get("ready"):
+        text = f"container {name} {_ended(pod, name, last)}, and was started again"
+        yield Reason(text, log_of=name, is_previous=True, rank=4, hint=_memory_hint(last))
+    elif "running" in state and not status.get("ready") and (probe := _probe(name, events)):
         yield Reason(probe, log_of=name, rank=1)
 
 
@@ -155,6 +154,8 @@ def _image(name: str, status: Mapping[str, Any], waiting: Mapping[str, Any], eve
 def _registry(answer: str) -> tuple[str, str]:
     """What the registry answered, and what to do."""
     text = _one_line(answer)
+    if "invalid reference format" in text:
+        return "that is no name of an image", ""
     if "pull access denied" in text or "insufficient_scope" in text:
         return (
             "the registry has no such image, or shows it to others only",
@@ -187,6 +188,8 @@ def _configuration(name: str, message: str) -> Reason:
         )
     if missing := _NO_COMMAND.search(text):
         text = f"its image has no command {missing[1]}"
+    elif "unable to set memory limit" in text or "container init was OOM-killed" in text:
+        text = "its memory limit is too small to start in"
     elif "runAsNonRoot" in text:
         text = "its image runs as root, and it must not: give securityContext.runAsUser, or an image with a user"
     return Reason(f"container {name} cannot be made: {text}", is_stuck=True, rank=5)

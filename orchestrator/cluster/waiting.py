@@ -6,8 +6,9 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from orchestrator.cluster import evidence
+from orchestrator.cluster import evidence, readiness
 from orchestrator.cluster.objects import Manifest, Progress, Ref, ref
+from orchestrator.cluster.readiness import ready
 from orchestrator.errors import BackendError
 
 if TYPE_CHECKING:
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 _FIRST, _MOST = 0.1, 1.0
 _LOOK = 1.0
 """Seconds between two looks at the pods below an object: its own status is cheaper to ask."""
+STEADY = 3.0
+"""Seconds for which what has no readiness probe must be ready: a container that runs may end at its first line."""
 STUCK = 30.0
 """Seconds after which what does not mend itself (an image that does not exist) is not waited for any longer."""
 
@@ -65,6 +68,8 @@ class _Watched:
         self.is_done = False
         self.looked = time.monotonic()
         self.stuck_since: float | None = None
+        self.ready_since: float | None = None
+        self.was_ready = True
 
     @property
     def is_over(self) -> bool:
@@ -85,7 +90,7 @@ class _Watched:
             now = Progress(done=False, text="it does not exist")
         else:
             self.live = live
-            now = self.until(live)
+            now = self._steady(live, self.until(live))
         if not now.done and live is not None and (now.failed or time.monotonic() - self.looked >= _LOOK):
             self._look_below(live)
             if self.because and self.because.is_enough:
@@ -100,6 +105,17 @@ class _Watched:
             self.said(self.about, now)
         self.progress, self.is_done = now, now.done
         return now.done
+
+    def _steady(self, live: Manifest, now: Progress) -> Progress:
+        """Done only when it stays so, where nothing but running says that a container is ready."""
+        if not now.done:
+            self.ready_since, self.was_ready = None, False
+            return now
+        if self.was_ready or self.until is not ready or not readiness.is_unproven(live):
+            return now
+        self.ready_since = self.ready_since or time.monotonic()
+        left = STEADY - (time.monotonic() - self.ready_since)
+        return now if left <= 0 else Progress(done=False, text="its pods run; it has no readiness probe to say more")
 
     def _look_below(self, live: Manifest) -> None:
         self.because = evidence.found(self.cluster, live)

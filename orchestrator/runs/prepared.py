@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from orchestrator.errors import NotFoundError, OrchestratorError
-from orchestrator.images import lock, recipe, wanted
-from orchestrator.images.lock import Lock
-from orchestrator.images.wanted import Wanted
+from orchestrator.images import lock, wanted
 from orchestrator.ir.spec import PipelineSpec
 from orchestrator.runs import files, pinning
 from orchestrator.runs.loaded import Loaded
@@ -75,20 +73,11 @@ def pinned(file: Path, loaded: Loaded, *, unpinned: bool = False) -> tuple[Loade
         raise OrchestratorError(told, hint=hint)
     pipeline = lock.pinned(loaded.pipeline, held) if held else loaded.pipeline
     loose = [each for each in images(pipeline) if "@sha256:" not in each]
-    warnings = _outdated(file, listed.wanted, held) if held else []
+    warnings = [*pinning.stale(loaded, held, file)] if held else []
     if loose:
         warnings.append(f"not named by a digest, so what they hold may change: {', '.join(loose)}")
     stale = pinning.stale(loaded, held, file) if held else ()
     return replace(loaded, pipeline=pipeline), (*stale, *warnings)
-
-
-def _outdated(file: Path, listed: Sequence[Wanted], held: Lock) -> list[str]:
-    """Images that were built from other code than is here now: what runs there would not be what is read here."""
-    choices = recipe.Choices(held.base or recipe.default_base(), held.platform)
-    here = [each for each in listed if each.name in held.images]
-    keys = {each.name: recipe.make(each, choices, held.images[each.name].packages).key for each in here}
-    build = f"orc build {shlex.quote(str(file))} --push"
-    return [f"{name} was changed since its image was built; `{build}`" for name in lock.changed(held, keys)]
 
 
 def images(pipeline: PipelineSpec) -> list[str]:

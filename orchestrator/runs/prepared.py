@@ -76,8 +76,7 @@ def pinned(file: Path, loaded: Loaded, *, unpinned: bool = False) -> tuple[Loade
     warnings = [*pinning.stale(loaded, held, file)] if held else []
     if loose:
         warnings.append(f"not named by a digest, so what they hold may change: {', '.join(loose)}")
-    stale = pinning.stale(loaded, held, file) if held else ()
-    return replace(loaded, pipeline=pipeline), (*stale, *warnings)
+    return replace(loaded, pipeline=pipeline), tuple(warnings)
 
 
 def images(pipeline: PipelineSpec) -> list[str]:

@@ -90,6 +90,15 @@ def _endpoint(file: Path) -> str:
     return f"endpoint {endpoint.read(file).metadata.name}"
 
 
+def _lock(file: Path) -> str:
+    from orchestrator.images import lock
+
+    held = lock.read(file)
+    listed = held.images.values() if held else ()
+    far = sum(each.is_pushed for each in listed)
+    return f"lock of {wording.count(len(listed), 'image')}, {far} of them in a registry"
+
+
 def _schema(file: Path) -> str:
     told = _ask(_CHECK_PROGRAM, str(file))
     problems = [Problem(Location(*place), message, hint) for *place, message, hint in told["problems"]]
@@ -126,6 +135,7 @@ _CHECKS: Mapping[str, Callable[[Path], str]] = {
     "Component": _component,
     "Endpoint": _endpoint,
     "Schema": _schema,
+    "Lock": _lock,
 }
 _SCHEMAS: Mapping[str, Callable[[], Mapping[str, Any]]] = {
     "pipeline": _pipeline_schema,

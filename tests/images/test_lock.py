@@ -112,3 +112,8 @@ def test_what_no_registry_has_is_lacking_for_a_cluster():
 
 def test_an_image_of_other_code_is_told():
     assert locks.changed(LOCK, {"orchestrator/train": "3" * 16, "clean": "2" * 16}) == ("orchestrator/train",)
+
+
+def test_a_lock_is_validated_like_every_file(orc, capsys):
+    assert orc("validate", HERE / "pipeline.lock.yaml") == 0
+    assert "lock of 3 images, 2 of them in a registry" in capsys.readouterr().out

@@ -70,10 +70,9 @@ def _refusal(service: Manifest, failure: Mapping[str, Any]) -> str:
 
 def _unready(status: Mapping[str, Any]) -> str:
     conditions = [each for each in status.get("conditions") or () if each.get("status") != "True"]
-    told = [
-        f"{each.get('type')}: {each.get('message') or each.get('reason') or 'no reason given'}" for each in conditions
-    ]
-    return "; ".join(told) or "it says nothing of it; is its controller running?"
+    # One reason makes several conditions untrue.
+    told = dict.fromkeys(str(each.get("message") or each.get("reason") or "") for each in conditions)
+    return "; ".join(filter(None, told))
 
 
 def _is_alive(pod: Manifest) -> bool:

@@ -87,24 +87,24 @@ class Api:
                 raise
 
     def call(self, method: str, path: str, body: Any = None, *, content: str = "application/json") -> dict[str, Any]:
+        answer: dict[str, Any] = json.loads(self.text(path, method, body, content=content))
+        return answer
+
+    def text(self, path: str, method: str = "GET", body: Any = None, *, content: str = "application/json") -> str:
+        """What is answered, as it is: the log of a pod is no object."""
         from kubernetes.client import ApiException
 
-        headers = {"Accept": "application/json", "Content-Type": content}
+        configuration = self.client.configuration
+        headers = {"Accept": "application/json, */*", "Content-Type": content}
         headers |= {"Impersonate-User": self.user} if self.user else {}
-        headers |= (
-            {"Authorization": told}
-            if (told := self.client.configuration.get_api_key_with_prefix("authorization"))
-            else {}
-        )
+        headers |= {"Authorization": told} if (told := configuration.get_api_key_with_prefix("authorization")) else {}
         try:
             response = self.client.rest_client.request(
-                method, self.client.configuration.host + path, headers=headers, body=body, _request_timeout=30
+                method, configuration.host + path, headers=headers, body=body, _request_timeout=30
             )
         except ApiException as error:
             raise RefusedError(error.status, _message(error.body)) from error
-        text = response.data if isinstance(response.data, str) else response.data.decode()
-        answer: dict[str, Any] = json.loads(text)
-        return answer
+        return str(response.data if isinstance(response.data, str) else response.data.decode())
 
     def until(self, path: str, holds: Callable[[dict[str, Any]], bool], *, seconds: float = 30) -> dict[str, Any]:
         """The object, once it is as wanted."""

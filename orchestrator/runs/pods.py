@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 CONTAINER = "main"
 """The container of a pod that the task's program runs in; the others are of the server."""
 _TAIL = 200
+_ENOUGH = 3
+"""Failures in a row after which a cluster is not asked again: each may take its time, and the run is watched by then."""
 _PAUSE = 2.0
 
 
@@ -45,6 +47,7 @@ class Pods:
         self._connection = connection
         self._cluster: Cluster | None = None
         self._why = ""
+        self._failed = 0
 
     def told(self) -> kfp.Pods:
         """As a runner asks for it."""
@@ -75,9 +78,11 @@ class Pods:
 
     def _troubles(self, run: str) -> Mapping[str, str]:
         found = self._connected()
-        if found is None:
+        if found is None or self._failed >= _ENOUGH:
             return {}
+        self._failed += 1
         listed = found.list("Pod", labels=f"pipeline/runid={run}")
+        self._failed = 0
         told = {str(pod["metadata"]["name"]): found.why(pod) for pod in listed if not _is_well(pod)}
         return {name: why for name, why in told.items() if why}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import shutil
@@ -35,7 +36,7 @@ def start(folder: Path, processes: Processes) -> dict[str, str]:
     base = _base()
     socket = folder / "docker.sock"
     # What it mounts goes with it.
-    command = ["unshare", "--mount", "dockerd", f"--host=unix://{socket}", f"--data-root={CACHE}/builder"]
+    command = ["unshare", "--mount", "dockerd", f"--host=unix://{socket}", f"--data-root={_kept(folder)}"]
     command += [f"--exec-root={folder}/docker", f"--pidfile={folder}/docker.pid", "--oom-score-adjust=0"]
     # Images are built in the network of the host, and nothing else runs in containers of this one.
     command += ["--iptables=false", "--ip6tables=false", "--ip-forward=false", "--bridge=none"]
@@ -47,6 +48,17 @@ def start(folder: Path, processes: Processes) -> dict[str, str]:
         if done.returncode:
             raise NotStartedError(f"docker import: {done.stderr.strip()}")
     return {**variables, "ORC_TEST_BASE": BASE, "ORC_TEST_DOCKER": DOCKER}
+
+
+def _kept(folder: Path) -> Path:
+    """Where the daemon keeps images: what it built before is there, unless another one is at work in it."""
+    lock = os.open(CACHE / "builder.lock", os.O_CREAT | os.O_RDWR, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # Until this process ends, however it does.
+    except BlockingIOError:
+        os.close(lock)
+        return folder / "builder"
+    return CACHE / "builder"
 
 
 def _base() -> Path:

@@ -80,7 +80,9 @@ def lines(listed: Sequence[Made]) -> Iterator[Text]:
         [
             wording.printable(each.called),
             wording.kind(each.artifact.type),
-            wording.size(each.artifact.size),
+            wording.size(each.artifact.size)
+            if each.artifact.digest
+            else "",  # Else it lies where nobody here has looked.
             each.artifact.digest[:12],
         ]
         for each in listed

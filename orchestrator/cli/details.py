@@ -137,7 +137,9 @@ def _values(values: Values) -> list[tuple[str, str]]:
     for name, listed in values.artifacts.items():
         for artifact in listed:
             # Below each other, so that a path fits a line of a terminal.
-            rows.append((name, f"{wording.kind(artifact.type)}, {wording.size(artifact.size)}, {artifact.digest[:12]}"))
+            # Of what lies elsewhere nobody here has taken a digest.
+            known = f", {wording.size(artifact.size)}, {artifact.digest[:12]}" if artifact.digest else ""
+            rows.append((name, f"{wording.kind(artifact.type)}{known}"))
             rows.append(("", summary.place(artifact.uri)))
     return rows
 

@@ -22,7 +22,7 @@ CONTAINER = "main"
 """The container of a pod that the task's program runs in; the others are of the server."""
 _TAIL = 200
 _ENOUGH = 3
-"""Failures in a row after which a cluster is not asked again: each may take its time, and the run is watched by then."""
+"""Failures in a row after which a cluster is not asked again: each takes its time, and meanwhile nobody watches."""
 _PAUSE = 2.0
 
 
@@ -72,7 +72,8 @@ class Pods:
         try:
             kept = kfp.log(self._connection, self.run, pod)
         except OrchestratorError as error:
-            hint = "pods are removed with their run's workflow; what a task wrote is then only where logs are collected"
+            gone = "pods are removed with their run's workflow; what a task wrote is then only where logs are collected"
+            hint = "KUBECONFIG, or the setting cluster_context, names the cluster" if found is None else gone
             raise BackendError("cluster", f"no log of {pod}: {why}; {error.message}", hint=hint) from error
         yield from kept[-lines:] if lines else kept if lines is None else []
 

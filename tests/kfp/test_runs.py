@@ -148,6 +148,7 @@ def test_logs_that_are_nowhere_are_told(remote: Remote) -> None:
     assert "==> two" in ended.out
     assert "no log of" in ended.err
     assert "no cluster is known" in ended.err
+    assert "KUBECONFIG" in ended.err
 
 
 def test_a_token_is_wanted_and_given(tmp_path: Path) -> None:

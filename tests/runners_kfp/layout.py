@@ -212,7 +212,8 @@ class Layout:
         name = f"{around}.{shown}"
         where = "/".join(path)
         numbers = {each[len(where) + 1 :].partition("/")[0] for each in self.stories if each.startswith(f"{where}/")}
-        if where in self.stories or not all(number.isdigit() for number in numbers):  # Passed over: what is inside was told as one.
+        # Passed over: what is inside was told as one.
+        if where in self.stories or not all(number.isdigit() for number in numbers):
             phase = "Failed" if told[0].status is Status.FAILED else "Omitted"
             loop = self.add(name, shown, phase, told[0].started, told[0].ended)
             if phase == "Failed":
@@ -256,7 +257,7 @@ def details(layout: Mapping[str, Node], workflow: str, run: str, created: float)
             "start_time": stamp(node.started),
             "end_time": stamp(node.ended) if node.ended else "0001-01-01T00:00:00Z",
             **({"state": state} if (state := _STATES[node.phase]) else {}),
-            **({"child_tasks": [{"pod_name": identity(workflow, each)} for each in node.children]}),
+            "child_tasks": [{"pod_name": identity(workflow, each)} for each in node.children],
             "state_history": [{"update_time": stamp(node.started), "state": state or "RUNTIME_STATE_UNSPECIFIED"}],
         }
         for node in listed

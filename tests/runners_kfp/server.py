@@ -29,7 +29,21 @@ from urllib.parse import parse_qsl, urlsplit
 
 from tests.runners_kfp.stock import CODES, Refused, Stock, matching
 
-FAULTS = ("reset", "reset-after", "half", "slow", "slow-before", "500", "503", "503-after", "429", "409", "html", "401")
+FAULTS = (
+    "reset",
+    "reset-after",
+    "half",
+    "slow",
+    "slow-before",
+    "500",
+    "503",
+    "503-after",
+    "429",
+    "409",
+    "html",
+    "401",
+    "302",
+)
 BASE = "/apis/v2beta1"
 
 
@@ -90,21 +104,25 @@ class Handler(BaseHTTPRequestHandler):
         content = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         parts = urlsplit(self.path)
         if parts.path == "/faults":
-            return self.control(method, content)
+            self.control(method, content)
+            return
         self.state.asked.append(f"{method} {parts.path}")
         fault = next((each for each in self.state.faults if each.takes(method, parts.path)), None)
         kind = fault.kind if fault else ""
         if kind == "slow-before":
             time.sleep(self.state.slow)
-        if kind in ("reset", "500", "503", "429", "409", "html", "401"):
-            return self.go_wrong(kind)
+        if kind in ("reset", "500", "503", "429", "409", "html", "401", "302"):
+            self.go_wrong(kind)
+            return
         status, body = self.done(method, parts.path, dict(parse_qsl(parts.query)), content)
         if kind == "slow":
             time.sleep(self.state.slow)
         if kind == "reset-after":
-            return self.go_wrong("reset")
+            self.go_wrong("reset")
+            return
         if kind == "503-after":
-            return self.go_wrong("503")
+            self.go_wrong("503")
+            return
         self.send(status, body, half=kind == "half")
 
     def control(self, method: str, content: bytes) -> None:
@@ -120,6 +138,11 @@ class Handler(BaseHTTPRequestHandler):
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self.close_connection = True
             self.connection.close()
+        elif kind == "302":
+            self.send_response(302)
+            self.send_header("Location", "/dex/auth?client_id=kubeflow")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
         elif kind == "html":
             self.send(200, "<!doctype html><title>Login</title>")
         else:
@@ -151,7 +174,7 @@ class Handler(BaseHTTPRequestHandler):
             if upload:
                 return refused.status, {"error_message": refused.message, "error_details": refused.message}
             return refused.status, error(refused.status, refused.message)
-        except Exception:  # A mistake of the judge's must not look like a server that may mend.
+        except Exception:  # noqa: BLE001 - A mistake of the judge's must not look like a server that may mend.
             self.state.broken.append(traceback.format_exc())
             return 418, error(418, self.state.broken[-1])
 

@@ -36,16 +36,12 @@ class Node:
     template: str = ""
     """Of one with a pod: what that pod's name has in the middle."""
 
-    def holds(self, name: str) -> bool:
-        """Whether a node is directly inside this one."""
-        rest = name[len(self.name) :] if name.startswith(self.name) else ""
-        return bool(rest) and rest[0] in ".(" and "." not in rest[1:].removesuffix(".onExit")
-
-    def leads(self, after: Node) -> bool:
-        """Whether a node may be what follows this one: it is inside it, or waits for it or for what this is inside."""
-        return self.holds(after.name) or any(
-            self.name == each or self.name.startswith((f"{each}.", f"{each}(")) for each in after.waits
-        )
+    @property
+    def holder(self) -> str:
+        """The node this is directly inside of."""
+        if self.name.endswith(".onExit"):
+            return self.name.removesuffix(".onExit")
+        return self.name[: self.name.rfind("(" if self.name.endswith(")") else ".")]
 
 
 def identity(workflow: str, name: str) -> str:

@@ -7,6 +7,7 @@ follows, and that look alike, the one whose times fit best is taken.
 
 from __future__ import annotations
 
+import bisect
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,6 +28,9 @@ _STATUS = {
     "FAILED": Status.FAILED,
     "CANCELED": Status.CANCELLED,
 }
+
+
+_FAR = 1e9
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,40 +66,81 @@ def _detail(told: Mapping[str, Any]) -> Detail:
 
 def _placed(details: Sequence[Detail], nodes: Sequence[Node], workflow: str) -> dict[Node, Detail]:
     """Which detail tells of which node."""
-    by_id = {argo.identity(workflow, node.name): node for node in nodes}
-    by_shown: dict[str, list[Node]] = defaultdict(list)
-    for node in nodes:
-        by_shown[node.shown].append(node)
+    places = _Places(nodes, workflow)
     placed: dict[Node, Detail] = {}
     open_: dict[str, list[tuple[Detail, list[Node]]]] = defaultdict(list)
     for detail in details:
-        after = [by_id[each] for each in detail.follows if each in by_id]
-        alike = by_shown[detail.shown]
-        held = [node for node in alike if any(node.holds(each.name) for each in after)]
-        fitting = held or [node for node in alike if all(node.leads(each) for each in after)] or alike
+        fitting = places.fitting(detail)
         if len(fitting) == 1:
             placed[fitting[0]] = detail
         else:
             open_[detail.shown].append((detail, fitting))
+    known = {node.name: detail for node, detail in placed.items()}
     # Those whose followers leave the fewest choices first, so that the others do not take their places.
     for waiting in open_.values():
         for detail, fitting in sorted(waiting, key=lambda each: (len(each[1]), each[0].started)):
-            free = [node for node in fitting if node not in placed]
+            free = [node for node in fitting if node.name not in known]
             if free:
-                placed[min(free, key=lambda node: _distance(node, detail, placed))] = detail
+                node = _nearest(detail, free, known)
+                placed[node] = known[node.name] = detail
     return placed
 
 
-def _distance(node: Node, detail: Detail, placed: Mapping[Node, Detail]) -> float:
+class _Places:
+    """The nodes by id, by name and by what is shown of them."""
+
+    def __init__(self, nodes: Sequence[Node], workflow: str) -> None:
+        self.by_id = {argo.identity(workflow, node.name): node for node in nodes}
+        self.by_name = {node.name: node for node in nodes}
+        self.names = sorted(self.by_name)
+        self.by_shown: dict[str, list[Node]] = defaultdict(list)
+        for node in nodes:
+            self.by_shown[node.shown].append(node)
+
+    def fitting(self, detail: Detail) -> list[Node]:
+        """The nodes a detail may tell of: what holds what follows, else what that waits for or the end of it."""
+        after = [self.by_id[each] for each in detail.follows if each in self.by_id]
+        for each in after:
+            holder = self.by_name.get(each.holder)
+            if holder and holder.shown == detail.shown:
+                return [holder]
+        left: set[str] | None = None
+        for each in after:
+            before = {name for awaited in each.waits for name in self._at(awaited)}
+            left = before if left is None else left & before
+        found = [self.by_name[name] for name in sorted(left or ()) if self.by_name[name].shown == detail.shown]
+        return found or self.by_shown[detail.shown]
+
+    def _at(self, name: str) -> Iterator[str]:
+        """A node and all inside it."""
+        if name in self.by_name:
+            yield name
+        for mark in ".(":
+            index = bisect.bisect_left(self.names, name + mark)
+            while index < len(self.names) and self.names[index].startswith(name + mark):
+                yield self.names[index]
+                index += 1
+
+
+def _nearest(detail: Detail, free: Sequence[Node], known: Mapping[str, Detail]) -> Node:
+    """The node whose surroundings have the times that fit best."""
+    best, least = free[0], _FAR
+    for node in free:
+        distance = _distance(node, detail, known)
+        if distance < least:
+            best, least = node, distance
+        if not least:
+            break
+    return best
+
+
+def _distance(node: Node, detail: Detail, known: Mapping[str, Detail]) -> float:
     """How far the times of a detail are from those of what stands around the node, as far as that is known."""
-    around, _, last = node.name.rpartition(".")
-    beside = f"{around}.{last}-driver"
-    for other, told in placed.items():
-        if node.role in ("executor", "attempt") and other.name == around:
-            return abs(told.started - detail.started) + abs(told.ended - detail.ended)
-        if node.role == "task" and other.name == beside:
-            return abs(told.ended - detail.started)
-    return 1e9
+    if node.role == "task":
+        driver = known.get(f"{node.name}-driver")
+        return abs(driver.ended - detail.started) if driver else _FAR
+    around = known.get(node.name.rpartition(".")[0])
+    return abs(around.started - detail.started) + abs(around.ended - detail.ended) if around else _FAR
 
 
 def _tasks(placed: Mapping[Node, Detail], workflow: str) -> Iterator[tuple[str, Seen]]:

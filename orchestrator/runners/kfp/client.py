@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import logging
 import time
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
@@ -73,8 +72,11 @@ class Client:
     """One server. A call is asked up to five times where asking twice does no harm, and once where it might."""
 
     def __init__(self, connection: Connection, *, sleep: Callable[[float], None] = time.sleep) -> None:
-        import kfp_server_api
-        from urllib3 import Retry
+        try:
+            import kfp_server_api
+            from urllib3 import Retry
+        except ImportError as error:
+            raise BackendError(SYSTEM, f"needs {error.name}", hint="pip install 'orchestrator[kfp]'") from error
 
         self.connection = connection
         self._sleep = sleep
@@ -87,7 +89,6 @@ class Client:
             configuration.ssl_ca_cert = str(connection.ca)
         self._api = kfp_server_api.ApiClient(configuration, cookie=connection.cookies or None)
         self._api.user_agent = "orchestrator"
-        logging.getLogger("urllib3").setLevel(logging.ERROR)
 
     def __call__(self, call: Call) -> dict[str, Any]:
         """The answer to a call. Raises UnansweredError, ConflictError, RefusedError or MissingError."""
@@ -145,9 +146,10 @@ class Client:
         except (urllib3.exceptions.HTTPError, OSError, UnicodeDecodeError) as error:
             # From None: what such an error says of the request is not for a log.
             said = self.connection.silenced(_reason(error, seconds), bearer)
-            hint = "" if "certificate" in said else f"is it there? curl {self.connection.host}/apis/v2beta1/healthz"
-            kind = RefusedError(0, f"{what}: {said}") if "certificate" in said.lower() else None
-            raise kind or UnansweredError(SYSTEM, f"{what}: {said}", hint=hint) from None
+            if "certificate" in said:
+                raise RefusedError(0, f"{what}: {said}", hint="name the authority's certificate: kfp_ca") from None
+            hint = f"is it there? curl {self.connection.host}/apis/v2beta1/healthz"
+            raise UnansweredError(SYSTEM, f"{what}: {said}", hint=hint) from None
 
     def _told(self, status: int, body: str, reason: str, what: str, bearer: str) -> BackendError:
         """An answer that is not what was asked for, as an error."""

@@ -23,6 +23,7 @@ class Verdict:
     """What one gate decided; no decision when nobody can tell."""
 
     task: str
+    """Its path."""
     decision: str = ""
     reason: str = ""
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.errors import BackendError
 from orchestrator.runners.events import Event, RunFinished, Status, TaskId, Warned
-from orchestrator.runners.kfp import gate
+from orchestrator.runners.kfp import gate, paths
 from orchestrator.runners.kfp.client import Client, UnansweredError
 from orchestrator.runners.kfp.look import Eye
 from orchestrator.runners.kfp.progress import Progress
@@ -87,7 +87,9 @@ class Watch:
             status, reason = gate.outcome(found)
             for each in found:
                 if not each.decision:
-                    yield Warned(f"{each.task}: what the gate decided is not known here; its log says it", at)
+                    yield Warned(
+                        f"{self._name(each.task)}: what the gate decided is not known here; its log says it", at
+                    )
         yield RunFinished(self.request.run, status, at, reason, progress.root.outputs or NOTHING)
 
     def _troubles(self, run: SeenRun) -> Iterator[Event]:
@@ -100,12 +102,19 @@ class Watch:
             if (key := f"{pod} {reason}") not in self._told:
                 self._told.add(key)
                 task = next((path for path, seen in run.tasks.items() if is_of(pod, seen)), "")
-                yield Warned(f"{task or pod} does not get on: {reason}", now)
+                yield Warned(f"{self._name(task) or pod} does not get on: {reason}", now)
         for path, seen in run.tasks.items():
             if seen.status is Status.PENDING and 0 < seen.started < now - _WAITS and path not in self._told:
                 self._told.add(path)
                 hint = f"kubectl get pods -l pipeline/runid={run.id}"
-                yield Warned(f"{path} has waited {(now - seen.started) / 60:.0f} min for its pod; {hint}", now)
+                yield Warned(
+                    f"{self._name(path)} has waited {(now - seen.started) / 60:.0f} min for its pod; {hint}", now
+                )
+
+    def _name(self, path: str) -> str:
+        """What a person calls a task."""
+        found = paths.follow(self.request.pipeline, path.split("/")) if path else None
+        return found[0].name if found else path
 
     def _said(self, run: str) -> dict[str, str]:
         try:

@@ -97,13 +97,15 @@ def _one(recipe: Recipe, asked: Asked) -> Iterator[Told]:
         if digest:
             yield Done(recipe.name, _locked(recipe, names[0], digest), "unchanged", time.monotonic() - began)
             return
-    how = "unchanged"
-    if asked.anew or not _inspected(asked.engine, names[0]):
-        how = "built"
+    # What was built for this machine alone need only be named after a registry.
+    known = [] if asked.anew else [names[0], reference.placed(recipe.name, "", recipe.key)]
+    there = next((name for name in known if _inspected(asked.engine, name)), "")
+    how = "unchanged" if there else "built"
+    if not there:
         yield from _build(recipe, names, asked)
-    else:
-        for other in names[1:]:
-            _call(engine.tag(asked.engine, names[0], other), asked)
+    for other in names if there else ():
+        if other != there:
+            _call(engine.tag(asked.engine, there, other), asked)
     digest = ""
     if asked.push:
         how += ", pushed"

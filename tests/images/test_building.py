@@ -67,6 +67,16 @@ def test_what_the_registry_has_is_neither_built_nor_pushed(project, file, engine
     assert [line for line in engine.told if line.startswith(("build ", "push "))] == []
 
 
+def test_what_was_built_for_this_machine_is_pushed_as_it_is(project, file, engine, registry, orc):
+    orc("build", file, "--engine", engine.program)
+    engine.forget()
+    assert orc("build", file, "--engine", engine.program, "--push", "--registry", registry.host) == 0
+    assert engine.builds() == []
+    key = lock(project)["own/mine"]["key"]
+    assert f"tag own/mine:{key} {registry.host}/own/mine:{key}" in engine.told
+    assert f"push {registry.host}/own/mine:{key}" in engine.told
+
+
 def test_more_tags_are_pushed_too(file, engine, registry, orc):
     assert orc("build", file, "--engine", engine.program, "--push", "--registry", registry.host, "--tag", "v1") == 0
     assert f"push {registry.host}/own/mine:v1" in engine.told

@@ -102,6 +102,7 @@ class Pod:
     folder: Path
     environment: Mapping[str, str]
     controller: Controller
+    tracking: str
     started: list[subprocess.Popen[str]] = field(default_factory=list)
 
     def deploy(self, version: str, text: str = "", **more: str) -> program.Result:
@@ -166,7 +167,7 @@ def new_pod(
                 "ORC_DEPLOY_SECONDS": "60",
             }
             controller = stack.enter_context(Controller(api, namespace, home / "pods"))
-            made.append(Pod(api, namespace, home, environment, controller))
+            made.append(Pod(api, namespace, home, environment, controller, tracking))
             return made[-1]
 
         yield make
@@ -394,7 +395,7 @@ def test_killed_in_the_middle_the_next_one_knows_what_had_proved_itself(pod: Pod
 def test_another_deployment_that_comes_first_is_left_alone(pod: Pod) -> None:
     pod.controller.faults["penguins"] = "silent"
     slow = pod.start("models:/penguins/1")
-    _until(lambda: pod.version == "1")
+    _until(lambda: pod.version == "1" and pod.pods)
     del pod.controller.faults["penguins"]
     assert pod.deploy("models:/penguins/2").code == 0
     _, complaint = slow.communicate(timeout=60)
@@ -416,6 +417,39 @@ def test_two_endpoints_at_once_and_nothing_outside_its_own_namespace(new_pod: Ca
     assert strayed.code == 5
     assert f"orchestrator-deployer" in strayed.stderr  # noqa: F541
     assert other.version == "2"
+
+
+def orc(pod: Pod, *arguments: str) -> str:
+    command = [sys.executable, "-m", "orchestrator", *arguments, "--namespace", pod.namespace]
+    environment = {**os.environ, "ORC_STATE": str(pod.folder / "state"), "ORC_TRACKING_URI": str(pod.tracking)}
+    return subprocess.check_output(command, text=True, env=environment, cwd=pod.folder)
+
+
+def test_applied_by_a_person_it_is_put_back_as_well_and_deleted_without_a_trace(pod: Pod) -> None:
+    text = ENDPOINT.read_text().replace("scaling: {min: 1, max: 3}", "scaling: {min: 2, max: 2}")
+    file = str(pod.file(text))
+    # The champion, with what protects its replicas; told when both of them answer.
+    applied = orc(pod, "apply", file)
+    assert pod.version == "2"
+    assert "created" in applied
+    assert len(pod.pods) == 2
+    assert "unchanged" in orc(pod, "apply", file)
+    before = pod.service
+    assert before
+    bad = pod.deploy(f"models:/penguins/{BAD}", text)
+    assert "penguins version 2 is served as before" in bad.stderr
+    after = pod.service
+    assert after
+    assert (after["spec"], proof.BEFORE in after["metadata"]["annotations"]) == (before["spec"], False)
+    orc(pod, "delete", file)
+    left = [
+        each["metadata"]["name"]
+        for path in ("policy/v1", "networking.k8s.io/v1", "serving.kserve.io/v1beta1")
+        for kind in ("poddisruptionbudgets", "networkpolicies", "inferenceservices")
+        for each in (pod.api.found(f"/apis/{path}/namespaces/{pod.namespace}/{kind}") or {}).get("items", [])
+    ]
+    assert left == []
+    _until(lambda: not pod.pods, 20)
 
 
 ALLOWED = {("serving.kserve.io", "inferenceservices"): ("get", "list", "watch", "create", "patch", "delete")}

@@ -51,13 +51,20 @@ def _on_cluster(task: program.Task, document: Source, spec: Endpoint) -> None:
         hint = "the ConfigMap `orchestrator` of our Helm chart says it; is it in this namespace?"
         raise OrchestratorError("MLFLOW_TRACKING_URI is not set: which registry is the version in?", hint=hint)
     check.check(document, spec)
+    seconds = _seconds(os.environ.get("ORC_DEPLOY_SECONDS", ""))
     with tempfile.TemporaryDirectory() as folder:
         declaration = _plan(task, spec, uri, Path(folder))
-        seconds = float(os.environ.get("ORC_DEPLOY_SECONDS") or inference.SECONDS)
         place = Place(connected.namespace)
         deployed = inference.Deployment(declaration, connected, place, task.log, seconds).deploy()
     _write(task, deployed, namespace=place.namespace)
     task.log(f"from outside: kubectl -n {place.namespace} port-forward service/{declaration.name}-predictor 8080:80")
+
+
+def _seconds(text: str) -> float:
+    try:
+        return float(text or inference.SECONDS)
+    except ValueError:
+        raise OrchestratorError(f"ORC_DEPLOY_SECONDS is {text!r}, not a number of seconds") from None
 
 
 def _plan(task: program.Task, spec: Endpoint, uri: str, state: Path) -> Declaration:

@@ -58,7 +58,8 @@ def main() -> int:
         print(f"no cluster: {error}", file=sys.stderr)
         return NOT_RUN if error.late or told.within is not None else 1
     except NotStartedError as error:
-        print(f"no cluster: {error}", file=sys.stderr)
+        do = "" if told.control_plane else "\n  --control-plane does without a node and without images"
+        print(f"no cluster: {error}{do}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 128 + signal.SIGINT

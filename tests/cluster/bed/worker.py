@@ -16,7 +16,7 @@ from pathlib import Path
 from bed.processes import NotStartedError, Processes
 
 CNI = Path("/usr/lib/cni")
-NEEDED = ("containerd", "runc", "ctr", "ip", "iptables", "nsenter", "unshare")
+NEEDED = ("containerd", "runc", "ctr", "ip", "iptables", "nsenter", "sysctl", "unshare")
 # What programs of a node write at fixed places stays in its own mounts; the folders have to be there.
 HIDDEN = ("/run", "/var/log", "/var/lib/cni", "/var/lib/kubelet")
 NAME = "worker"
@@ -47,7 +47,7 @@ def missing() -> str:
         return "a node needs root"
     absent = [name for name in NEEDED if shutil.which(name) is None]
     if absent:
-        return f"a node needs {', '.join(absent)} (Debian: containerd, runc, iproute2, iptables)"
+        return f"a node needs {', '.join(absent)} (Debian: containerd, runc, iproute2, iptables, procps)"
     if not (CNI / "bridge").exists():
         return f"a node needs the CNI plug-ins in {CNI} (Debian: containernetworking-plugins)"
     tried = ["unshare", "--pid", "--net", "--mount", "--uts", "--fork", "mount", "-t", "tmpfs", "tmpfs", "/run"]

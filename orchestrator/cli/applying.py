@@ -119,16 +119,26 @@ def delete(
     namespace: _Namespace = "",
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until all is gone.")] = True,
     timeout: _Timeout = 120.0,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Claims of volumes, namespaces and definitions, too: their data is lost.")
+    ] = False,
 ) -> None:
-    """Delete what files describe from a cluster, with all it made, and tell what is left."""
+    """Delete what files describe from a cluster, with all it made, and tell what is left. What holds data is kept."""
+    from orchestrator.cluster import ref, removal
     from orchestrator.runs import objects
 
     cluster = _connected(context, namespace)
     written = objects.named(files, options.read(), cluster.namespace)
-    removed = _asked(lambda: cluster.delete(_manifests(written), seconds=timeout if wait else 0), written)
+    kept = [each for each in written if each.manifest.get("kind") in removal.KEPT and not everything]
+    going = [each.manifest for each in written if each not in kept]
+    removed = _asked(lambda: cluster.delete(going, seconds=timeout if wait else 0), written)
     for each in removed:
         _tell(f"{each}: deleted", "red")
-    if not removed:
+    known = [each.manifest for each in kept if cluster.catalogue.knows(each.manifest)]
+    left = [live for each in known if (live := cluster.live(each))]
+    for live in left:
+        _tell(f"{ref(live)}: kept, it may hold data; --all deletes it", "yellow")
+    if not removed and not left:
         typer.echo("nothing of it is there")
 
 
@@ -147,7 +157,9 @@ def _connected(context: str, namespace: str) -> Cluster:
 def _read(files: Sequence[str], cluster: Cluster) -> tuple[Written, ...]:
     from orchestrator.runs import objects
 
-    return objects.read(files, options.read(), cluster.namespace)
+    # An endpoint's versions are looked up in the registry.
+    with extras.needed("mlflow"):
+        return objects.read(files, options.read(), cluster.namespace)
 
 
 def _manifests(written: Sequence[Written]) -> list[Manifest]:

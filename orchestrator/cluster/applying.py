@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -177,8 +176,16 @@ def _patch(
     if answer.is_good:
         result: Manifest = answer.data
         return result
-    known = functools.partial(schema.fields, cluster.api, resource)
-    raise refusal.refused(answer, verb="apply", who=cluster.api.who, about=about or named, fields=known)
+    about = about or named
+    error = refusal.refused(answer, verb="apply", who=cluster.api.who, about=about)
+    if not any(each.reason == "UnknownField" for each in error.problems):
+        raise error
+    # The server stops at some unknown field, each time at another; these are all, in the order they were written.
+    known = schema.load(cluster.api, resource)
+    error = refusal.refused(answer, verb="apply", who=cluster.api.who, about=about, fields=known.beside)
+    found = [refusal.unknown_field(each, about, fields=known.beside) for each in known.unknown(manifest)]
+    others = [each for each in error.problems if each.reason != "UnknownField"]
+    raise refusal.together([*found, *others]) if found else error
 
 
 def _passes(answer: Answer) -> bool:

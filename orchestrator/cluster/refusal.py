@@ -125,9 +125,9 @@ def refused(
             f"{_colon(subject)}namespace {name} does not exist", reason="NoNamespace", hint=hint, **told
         )
     if typed := _TYPED.match(text):
-        return _typed(typed["rest"], subject, told, fields)
+        return _typed(typed["rest"], about, told, fields)
     if unknown := _UNKNOWN.findall(text):
-        return together([_unknown_field(each, subject, told, fields) for each in dict.fromkeys(unknown)])
+        return together([unknown_field(each, about, fields=fields) for each in dict.fromkeys(unknown)])
     if converted := _CONVERT.match(text):
         hint = "values of `data` are base64; plain text goes into `stringData`" if "base64" in text else ""
         return RefusedError(f"{_colon(subject)}{_plain(converted['rest'])}", reason="Invalid", hint=hint, **told)
@@ -161,6 +161,13 @@ def unknown_kind(kind: str, group: str, version: str, *, others: Sequence[str], 
     else:
         hint = "its definition (CustomResourceDefinition) is not installed" if "." in group else ""
     return RefusedError(message, code=404, reason="UnknownKind", hint=hint)
+
+
+def unknown_field(field: str, about: Ref | None, *, fields: Fields = _nothing) -> RefusedError:
+    """An object has a field that its kind does not have; `fields` are those that may stand there."""
+    hint = did_you_mean(re.split(r"\.(?![^\[]*\])", field)[-1], fields(field))
+    message = f"{_colon(str(about) if about else '')}unknown field {field}"
+    return RefusedError(message, code=400, reason="UnknownField", about=about, field=field, hint=hint)
 
 
 def _forbidden(text: str, subject: str, told: Any) -> RefusedError:
@@ -229,9 +236,10 @@ def _conflict(status: Mapping[str, Any], subject: str, told: Any) -> RefusedErro
     return RefusedError(f"{_colon(subject)}{'; '.join(parts)}", reason="Conflict", field=field, hint=hint, **told)
 
 
-def _typed(rest: str, subject: str, told: Any, fields: Fields) -> RefusedError:
+def _typed(rest: str, about: Ref | None, told: Any, fields: Fields) -> RefusedError:
+    subject = str(about) if about else ""
     found = [
-        _unknown_field(each["field"], subject, told, fields)
+        unknown_field(each["field"], about, fields=fields)
         if "field not declared in schema" in each["what"]
         else RefusedError(
             f"{_colon(subject)}{each['field']}: {_type(each['what'])}", reason="Invalid", field=each["field"], **told
@@ -244,14 +252,6 @@ def _typed(rest: str, subject: str, told: Any, fields: Fields) -> RefusedError:
 def _type(text: str) -> str:
     text = re.sub(r"&value\.valueUnstructured\{Value:(.*?)\}", r"\1", text)
     return text.replace("numeric (int or float)", "a number")
-
-
-def _unknown_field(field: str, subject: str, told: Any, fields: Fields) -> RefusedError:
-    name = re.split(r"\.(?![^\[]*\])", field)[-1]
-    hint = did_you_mean(name, fields(field))
-    return RefusedError(
-        f"{_colon(subject)}unknown field {field}", reason="UnknownField", field=field, hint=hint, **told
-    )
 
 
 def _invalid(causes: Sequence[Mapping[str, Any]], subject: str, told: Any) -> RefusedError:

@@ -158,7 +158,7 @@ REFUSED: dict[str, tuple[Callable[[], Object], str]] = {
     "an unknown field": (
         lambda: deployment(container={"imagee": "x"}),
         (
-            'Deployment web in namespace HERE: unknown field spec.template.spec.containers[name="web"].imagee\n'
+            "Deployment web in namespace HERE: unknown field spec.template.spec.containers[0].imagee\n"
             "  hint: did you mean 'image'?"
         ),
     ),

@@ -108,6 +108,26 @@ def test_from_nothing_to_applied_changed_and_deleted(orc: Orc, tmp_path: Path) -
     assert orc("delete", "app.yaml") == Done(0, "nothing of it is there\n", "")
 
 
+CLAIM = """\
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {name: data}
+spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}
+---
+"""
+
+
+def test_what_holds_data_is_deleted_only_when_that_is_said(orc: Orc, tmp_path: Path) -> None:
+    (tmp_path / "app.yaml").write_text(CLAIM + APP, encoding="utf-8")
+    assert orc("apply", "app.yaml", "--no-wait").code == 0
+    deleted = "Deployment web in namespace HERE: deleted\nSecret s in namespace HERE: deleted\n"
+    kept = "PersistentVolumeClaim data in namespace HERE: kept, it may hold data; --all deletes it\n"
+    assert orc("delete", "app.yaml") == Done(0, deleted + kept, "")
+    assert orc("delete", "app.yaml") == Done(0, kept, "")
+    gone = "PersistentVolumeClaim data in namespace HERE: deleted\n"
+    assert orc("delete", "app.yaml", "--all") == Done(0, gone, "")
+
+
 def test_a_plan_for_machines(orc: Orc) -> None:
     found: list[Any] = json.loads(orc("plan", "app.yaml", "--format", "json").out)
     assert [(each["action"], each["kind"], each["name"]) for each in found] == [
@@ -130,7 +150,7 @@ def test_mistakes_that_the_cluster_finds_are_told_with_their_place(orc: Orc, tmp
         "app.yaml:6:3: Deployment web in namespace HERE: unknown field spec.replica\n"
         "  hint: did you mean 'replicas'?\n"
         "app.yaml:15:11: Deployment web in namespace HERE: unknown field "
-        'spec.template.spec.containers[name="web"].imagee\n'
+        "spec.template.spec.containers[0].imagee\n"
         "  hint: did you mean 'image'?\n"
         "app.yaml:25:1: Secret s in namespace HERE: unknown field stringdata\n"
         "  hint: did you mean 'stringData'?\n"

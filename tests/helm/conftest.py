@@ -36,6 +36,7 @@ class Helm:
 
     program: str
     home: Path
+    seconds: float = 240
 
     def __call__(self, *arguments: str | Path, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
         folders = {f"HELM_{name}_HOME": str(self.home / name.lower()) for name in ("CACHE", "CONFIG", "DATA")}
@@ -45,7 +46,7 @@ class Helm:
             input=stdin,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=self.seconds,
             check=False,
         )
 

@@ -138,7 +138,7 @@ class Api:
     def _unreachable(self, error: Exception | None) -> BackendError:
         if isinstance(error, BackendError):
             return error
-        text, hint = _words(error)
+        text, hint = _words(error, answered=self.answered)
         return BackendError("Kubernetes", f"the API server {self.host} ({self.who}) {text}", hint=hint)
 
 
@@ -177,7 +177,7 @@ def _is_final(error: Exception) -> bool:
     return not isinstance(error, urllib3.exceptions.HTTPError | OSError)
 
 
-def _words(error: Exception | None) -> tuple[str, str]:
+def _words(error: Exception | None, *, answered: bool) -> tuple[str, str]:
     """What went wrong on the way to the server, and what to do."""
     text = str(error)
     running = "is the cluster running? kubectl cluster-info"
@@ -201,8 +201,8 @@ def _words(error: Exception | None) -> tuple[str, str]:
     if "timed out" in text:
         return "does not answer in time", running
     if "Connection reset" in text or "aborted" in text or "Broken pipe" in text or "IncompleteRead" in text:
-        return (
-            f"went away in the middle and did not come back within {PATIENCE:.0f} s",
-            "run the same command again; it mends what was cut off",
-        )
+        if not answered:
+            return "cuts every connection", running
+        away = f"went away in the middle and did not come back within {PATIENCE:.0f} s"
+        return away, "run the same command again; it mends what was cut off"
     return f"cannot be asked: {text}", running

@@ -141,7 +141,7 @@ def _ask(chosen: str) -> Engine | str:
 
 
 def _docker(program: str, version: str) -> Engine | str:
-    code, said = _said(program, "info", "--format", "{{json .ServerErrors}}")
+    code, said = _said(program, "version", "--format", "{{.Server.Version}}")
     if code:
         return said
     if _said(program, "buildx", "version")[0] == 0:

@@ -141,7 +141,7 @@ here=$(dirname "$0")
 printf '%s\\n' "$*" >> "$here/told"
 case "$1 $2" in
   "--version "*) echo "Docker version 20.10.24, build 1" ;;
-  "info "*) [ ! -e "$here/dead" ] || { echo "Cannot connect to the Docker daemon. Is it running?" >&2; exit 1; } ;;
+  "version "*) [ ! -e "$here/dead" ] || { echo "Cannot connect to the Docker daemon. Is it running?" >&2; exit 1; } ;;
   "buildx "*) exit 1 ;;
   "build "*)
     [ ! -e "$here/fails" ] || { cat "$here/fails"; exit 1; }

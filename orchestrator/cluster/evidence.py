@@ -73,8 +73,8 @@ def pods(cluster: Cluster, manifest: Manifest) -> tuple[Manifest, ...]:
         return (manifest,)
     if about.kind == "InferenceService":
         # By its label: an account that deploys may see pods, and not what makes them.
-        found_here = cluster.list("Pod", about.namespace, labels=f"{SERVICE}={about.name}")
-        return tuple(each for each in found_here if not each["metadata"].get("deletionTimestamp"))
+        labelled = cluster.list("Pod", about.namespace, labels=f"{SERVICE}={about.name}")
+        return tuple(each for each in labelled if _is_of(each, manifest))
     makers = [each for each in _makers(cluster, manifest) if each.get("kind") in _OWNERS]
     uids = {each["metadata"].get("uid") for each in makers}
     found: list[Manifest] = []
@@ -83,6 +83,17 @@ def pods(cluster: Cluster, manifest: Manifest) -> tuple[Manifest, ...]:
         if labels:
             found.extend(cluster.list("Pod", about.namespace, labels=labels))
     return tuple(each for each in found if uids & set(_owners(each)))
+
+
+def _is_of(pod: Manifest, service: Manifest) -> bool:
+    """Whether a pod is of an inference service as it is now: KServe copies the predictor's annotations to its pods.
+
+    What ails those that are on their way out says nothing about the ones that take their place.
+    """
+    predictor = (service.get("spec") or {}).get("predictor") or {}
+    carried = pod["metadata"].get("annotations") or {}
+    is_new = all(carried.get(key) == value for key, value in (predictor.get("annotations") or {}).items())
+    return is_new and not pod["metadata"].get("deletionTimestamp")
 
 
 def events(cluster: Cluster, manifest: Manifest) -> tuple[Event, ...]:

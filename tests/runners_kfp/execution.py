@@ -1,25 +1,26 @@
-"""A run of the test server: our local runner in a process of its own, which tells its events as lines.
+"""A run of the test server: our local runner in a process of its own, which tells its events.
 
-`python -m tests.runners_kfp.execution FOLDER RUN` reads `FOLDER/pipeline.yaml` and `FOLDER/request.json`.
+Processes are forked from one that has imported what they need: that takes longer than most runs of tests.
 """
 
 from __future__ import annotations
 
-import base64
+import contextlib
 import json
+import multiprocessing
 import os
-import pickle
 import signal
-import subprocess
-import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[2]
+_CONTEXT = multiprocessing.get_context("forkserver")
+_CONTEXT.set_forkserver_preload(["orchestrator.runs", "orchestrator.runners.local", "tests.runners_kfp.execution"])
 
 
 @dataclass
@@ -31,11 +32,18 @@ class Execution:
     workflow: str
     created: float = field(default_factory=time.time)
     events: list[Any] = field(default_factory=list)
-    process: subprocess.Popen[str] | None = None
+    process: BaseProcess | None = None
+    listener: threading.Thread | None = None
     terminated: bool = False
     attempt: int = 0
 
-    def start(self, pipeline: str, parameters: Mapping[str, Any], ended: Callable[[], None] = lambda: None) -> None:
+    @property
+    def ended(self) -> bool:
+        """Whether its process is gone, and all that it told was heard."""
+        alive = [each for each in (self.process, self.listener) if each and each.is_alive()]
+        return self.process is not None and not alive
+
+    def start(self, pipeline: str, parameters: Mapping[str, Any]) -> None:
         """Begin, or begin again with what went well before."""
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / "pipeline.yaml").write_text(pipeline, encoding="utf-8")
@@ -43,33 +51,31 @@ class Execution:
         self.attempt += 1
         self.terminated = False
         self.events = [] if self.attempt == 1 else [each for each in self.events if _went_well(each)]
-        command = [sys.executable, "-m", "tests.runners_kfp.execution", str(self.folder), self.run]
-        environment = {**os.environ, "PYTHONPATH": str(ROOT), "ORC_STATE": str(self.folder.parent / "state")}
-        self.process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=environment, start_new_session=True
-        )
-        threading.Thread(target=self._listen, args=(self.process, ended), daemon=True).start()
+        reader, writer = _CONTEXT.Pipe(duplex=False)
+        state = str(self.folder.parent / "state")
+        self.process = _CONTEXT.Process(target=work, args=(str(self.folder), self.run, state, writer), daemon=False)
+        self.process.start()
+        writer.close()
+        self.listener = threading.Thread(target=self._listen, args=(reader,), daemon=True)
+        self.listener.start()
 
     def terminate(self) -> None:
         """Have it end."""
         self.terminated = True
-        if self.process and self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
+        if self.process and self.process.is_alive():
+            self.process.terminate()
 
     def kill(self) -> None:
         """End it now, with all that it started."""
-        if self.process and self.process.poll() is None:
-            os.killpg(self.process.pid, signal.SIGKILL)
-            self.process.wait(10)
+        if self.process and self.process.is_alive():
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid or 0, signal.SIGKILL)
+            self.process.join(10)
 
-    def _listen(self, process: subprocess.Popen[str], ended: Callable[[], None]) -> None:
-        assert process.stdout
-        for line in process.stdout:
-            if line.startswith("event "):
-                self.events.append(pickle.loads(base64.b64decode(line[6:])))
-        process.wait()
-        process.stdout.close()
-        ended()
+    def _listen(self, reader: Connection) -> None:
+        with contextlib.suppress(EOFError, OSError), reader:
+            while True:
+                self.events.append(reader.recv())
 
 
 def _went_well(event: Any) -> bool:
@@ -78,22 +84,21 @@ def _went_well(event: Any) -> bool:
     return isinstance(event, TaskFinished) and event.status.good
 
 
-def main(folder: Path, run: str) -> None:
+def work(folder: str, run: str, state: str, told: Connection) -> None:
     """Run it, or go on with it, and tell."""
     from orchestrator import runs, settings
 
-    given = json.loads((folder / "request.json").read_text(encoding="utf-8"))
+    os.setsid()
+    os.environ["ORC_STATE"] = state
+    place = Path(folder)
+    given = json.loads((place / "request.json").read_text(encoding="utf-8"))
     texts = {name: value if isinstance(value, str) else json.dumps(value) for name, value in given.items()}
-    found = settings.read(os.environ, folder)
-    begun = folder / "begun"
+    found = settings.read(os.environ, place)
+    begun = place / "begun"
     if begun.exists():
         events = runs.resume(run, found)
     else:
         begun.touch()
-        events = runs.start(folder / "pipeline.yaml", texts, found, runs.Options(run=run))
+        events = runs.start(place / "pipeline.yaml", texts, found, runs.Options(run=run))
     for event in events:
-        print("event", base64.b64encode(pickle.dumps(event)).decode("ascii"), flush=True)
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2])
+        told.send(event)

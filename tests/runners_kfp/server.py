@@ -13,6 +13,7 @@ import email
 import email.policy
 import json
 import re
+import signal
 import socket
 import struct
 import sys
@@ -318,6 +319,7 @@ def main() -> None:
     folder = given.folder or Path(tempfile.mkdtemp(prefix="kfp-"))
     server = Server(folder, port=given.port, native=not given.classic, token=given.token)
     print(server.url, flush=True)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # So that what it started ends with it.
     try:
         server.serve_forever(0.05)
     finally:

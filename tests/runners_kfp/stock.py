@@ -190,7 +190,7 @@ class Stock:
     def state(self, execution: Execution) -> tuple[str, str]:
         end = next((each for each in execution.events if isinstance(each, RunFinished)), None)
         if end is None:
-            if execution.process and execution.process.poll() is not None:
+            if execution.ended:
                 return "FAILED", "the workflow controller lost the run"
             return ("RUNNING" if execution.events else "PENDING"), ""
         if end.status is Status.CANCELLED or (execution.terminated and end.status is Status.FAILED):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+import ssl
+import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -107,6 +110,29 @@ def test_a_token_is_read_again_and_never_shown(tmp_path: Path, soon: Callable[[f
         file.unlink()
         with pytest.raises(BackendError, match="cannot be read: No such file"):
             kfp.find(connection, "run-1")
+
+
+@pytest.mark.skipif(not shutil.which("openssl"), reason="makes a certificate with openssl")
+def test_a_certificate_of_our_own(tmp_path: Path) -> None:
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    name = ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"]
+    files = ["-keyout", str(key), "-out", str(certificate)]
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", *name, *files],
+        check=True,
+        capture_output=True,
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    server = Server(tmp_path / "kfp")
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    with server:
+        url = server.url.replace("http:", "https:")
+        assert kfp.find(kfp.Connection(url, ca=certificate), "run-1") == ""
+        with pytest.raises(BackendError, match="its certificate cannot be trusted"):
+            kfp.find(kfp.Connection(url), "run-1")
+        with pytest.raises(BackendError, match="there is no file of certificates"):
+            kfp.find(kfp.Connection(url, ca=tmp_path / "missing.pem"), "run-1")
 
 
 @pytest.mark.parametrize(

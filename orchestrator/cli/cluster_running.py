@@ -12,11 +12,9 @@ from pathlib import Path
 from orchestrator.cli import extras, options, running, watch, wording
 from orchestrator.cli.state import RunState
 from orchestrator.runners.events import Event, RunStarted
+from orchestrator.runs import prepared, submitted
 from orchestrator.settings import Settings
 from orchestrator.stores.records import KFP
-
-with extras.needed("kfp"):
-    from orchestrator.runs import prepared, submitted
 
 INTERRUPTED = 130
 _BETWEEN = 5.0
@@ -64,16 +62,18 @@ def run(file: Path, given: Mapping[str, str], wanted: Wanted, format: running.Vi
     how = submitted.Options(
         cache=wanted.cache, experiment=wanted.experiment, unpinned=wanted.unpinned, anyway=wanted.anyway
     )
-    events = submitted.start(file, given, settings, how, told)
-    if wanted.detach:
-        return _leave(events, told)
-    return _watched(events, told, settings, RunState(file=str(file), on=KFP), format)
+    with extras.needed("kfp"):
+        events = submitted.start(file, given, settings, how, told)
+        if wanted.detach:
+            return _leave(events, told)
+        return _watched(events, told, settings, RunState(file=str(file), on=KFP), format)
 
 
 def resume(name: str, settings: Settings, before: RunState, format: running.View | None) -> int:
     """Watch a run again, or have it go on where it failed; the exit code."""
     told = Told(run=name)
-    return _watched(submitted.resume(name, settings, told), told, settings, before, format)
+    with extras.needed("kfp"):
+        return _watched(submitted.resume(name, settings, told), told, settings, before, format)
 
 
 def _watched(

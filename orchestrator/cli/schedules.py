@@ -40,7 +40,8 @@ def listing(format: options.Listing = options.Format.TEXT) -> None:
     settings = options.read()
     with extras.needed("kfp"):
         from orchestrator.runs import scheduled
-    found = scheduled.listed(settings)
+
+        found = scheduled.listed(settings)
     if format is options.Format.JSON:
         typer.echo(machine.text([dataclasses.asdict(each) for each in found]))
         return
@@ -89,9 +90,9 @@ def create(
         raise typer.BadParameter("give one of --cron, --every and --at", param_hint="--cron")
     given = running.pairs(arg or [])
     settings = options.read()
-    with extras.needed("kfp"):
-        from orchestrator.cli import cluster_running
-        from orchestrator.runs import scheduled
+    from orchestrator.cli import cluster_running
+    from orchestrator.runs import scheduled
+
     wish = scheduled.Wish(
         name,
         cron,
@@ -107,7 +108,8 @@ def create(
         unpinned,
         anyway,
     )
-    made = scheduled.create(file, given, settings, wish, now=time.time(), said=cluster_running.Told())
+    with extras.needed("kfp"):
+        made = scheduled.create(file, given, settings, wish, now=time.time(), said=cluster_running.Told())
     for warning in made.warnings:
         typer.echo(f"warning: {warning}", err=True)
     when = f"once, at {at}" if at else _when(made.recurring)
@@ -132,14 +134,16 @@ def delete(name: _Name) -> None:
     settings = options.read()
     with extras.needed("kfp"):
         from orchestrator.runs import scheduled
-    typer.echo(f"deleted {scheduled.delete(name, settings).name}")
+
+        typer.echo(f"deleted {scheduled.delete(name, settings).name}")
 
 
 def _switch(name: str, *, on: bool) -> None:
     settings = options.read()
     with extras.needed("kfp"):
         from orchestrator.runs import scheduled
-    found = scheduled.switch(name, settings, on=on)
+
+        found = scheduled.switch(name, settings, on=on)
     typer.echo(f"{found.name}: {_when(found)} ({_state(found)})")
 
 

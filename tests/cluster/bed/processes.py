@@ -53,7 +53,7 @@ class Processes:
     def log(self, name: str) -> Path:
         return self.folder / f"{name}.log"
 
-    def wait(self, what: str, ready: Callable[[], bool], seconds: float = 90) -> None:
+    def wait(self, what: str, ready: Callable[[], bool], seconds: float = 180) -> None:
         """Until `ready`, as long as everything lives."""
         until = time.monotonic() + seconds
         while not ready():

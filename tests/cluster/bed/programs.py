@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -62,14 +63,26 @@ def _build(folder: Path, minutes: float | None) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     print("building Kubernetes (once, about seven minutes with two cores) ...", file=sys.stderr, flush=True)
     started = time.monotonic()
-    made = folder / f"kubernetes.{os.getpid()}"
-    command = ["go", "build", "-trimpath", f"-ldflags=-s -w {_stamps()}", "-o", str(made)]
-    # CGO off: the binary is the same wherever it is built, and needs nothing of the machine it runs on.
-    environment = {**os.environ, "CGO_ENABLED": "0", "GOFLAGS": "-mod=readonly"}
-    small = [*command[:-1], str(folder / PAUSE), "./pause"]
-    process = subprocess.Popen([*command, "."], cwd=HERE, env=environment, start_new_session=True)
+    with tempfile.TemporaryDirectory(dir=folder) as work:
+        command = ["go", "build", "-trimpath", f"-ldflags=-s -w {_stamps()}", "-o"]
+        # CGO off: the binary is the same wherever it is built, and needs nothing of the machine it runs on.
+        environment = {**os.environ, "CGO_ENABLED": "0", "GOFLAGS": "-mod=readonly", "GOTMPDIR": work}
+        large, small = [*command, f"{work}/kubernetes", "."], [*command, f"{work}/{PAUSE}", "./pause"]
+        if _ended(large, environment, minutes) or _ended(small, environment, minutes):
+            raise NotBuiltError("go build failed: what it said is above")
+        for name in ("kubernetes", PAUSE):
+            Path(work, name).replace(folder / name)
+    for name in NAMES:
+        (folder / name).unlink(missing_ok=True)
+        (folder / name).symlink_to("kubernetes")
+    print(f"built in {(time.monotonic() - started) / 60:.1f} minutes: {folder}", file=sys.stderr, flush=True)
+
+
+def _ended(command: list[str], environment: dict[str, str], minutes: float | None) -> int:
+    """The exit code of a build; one that takes too long is ended with all the compilers it started."""
+    process = subprocess.Popen(command, cwd=HERE, env=environment, start_new_session=True)
     try:
-        code = process.wait(None if minutes is None else minutes * 60)
+        return process.wait(None if minutes is None else minutes * 60)
     except subprocess.TimeoutExpired:
         text = f"Kubernetes could not be built within {minutes:g} minutes; what Go has done is kept for the next time"
         raise NotBuiltError(text, late=True) from None
@@ -77,15 +90,6 @@ def _build(folder: Path, minutes: float | None) -> None:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-        if process.returncode:
-            made.unlink(missing_ok=True)
-    if code or subprocess.run(small, cwd=HERE, env=environment, check=False).returncode:
-        raise NotBuiltError("go build failed: what it said is above")
-    made.replace(folder / "kubernetes")
-    for name in NAMES:
-        (folder / name).unlink(missing_ok=True)
-        (folder / name).symlink_to("kubernetes")
-    print(f"built in {(time.monotonic() - started) / 60:.1f} minutes: {folder}", file=sys.stderr, flush=True)
 
 
 def _stamps() -> str:

@@ -27,8 +27,9 @@ SITE = Path(sysconfig.get_paths()["purelib"])
 # What a lightweight component imports, and what its `pip install` finds to be there already.
 PACKAGES = ("kfp", "kfp-*.dist-info", "pip", "pip-*.dist-info", "typing_extensions*")
 LINKS = {"usr/bin/python": "python3"}  # As the images of Python have it.
+DEBIAN = ("python3", "python3-venv")  # The second one is what images of ours are built with.
 UNWANTED = ("usr/share/doc", "usr/share/man", "usr/share/locale", "var/cache/apt", "var/lib/apt/lists")
-MADE_OF = (SUITE, PACKAGES, LINKS, UNWANTED, version("kfp"), sys.version_info[:2])
+MADE_OF = (SUITE, DEBIAN, PACKAGES, LINKS, UNWANTED, version("kfp"), sys.version_info[:2])
 KEY = hashlib.sha256(repr(MADE_OF).encode()).hexdigest()[:12]
 TAR = CACHE / f"image-{KEY}.tar"
 IMAGE = f"localhost/orchestrator-test:{KEY}"
@@ -51,7 +52,7 @@ def build() -> Path:
     print("making the test image (once, two minutes) ...", file=sys.stderr)
     with tempfile.TemporaryDirectory(dir=CACHE) as folder:
         root = Path(folder, "root")
-        command = ["debootstrap", "--variant=minbase", "--include=python3", SUITE, str(root), MIRROR]
+        command = ["debootstrap", "--variant=minbase", f"--include={','.join(DEBIAN)}", SUITE, str(root), MIRROR]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         for pattern in PACKAGES:
             for found in SITE.glob(pattern):

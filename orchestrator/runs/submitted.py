@@ -9,26 +9,23 @@ import contextlib
 import os
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from orchestrator import ir, recording
-from orchestrator.errors import OrchestratorError, RunError
-from orchestrator.ir.platform import PlatformSpec
-from orchestrator.ir.spec import PipelineSpec
+from orchestrator.errors import NotFoundError, OrchestratorError, RunError
 from orchestrator.recording import About
 from orchestrator.runners import arguments, kfp
 from orchestrator.runners.events import Event, RunStarted, Status, Warned
-from orchestrator.runners.kfp import requests
 from orchestrator.runners.kfp.client import UnansweredError
 from orchestrator.runners.local import traces
-from orchestrator.runs import connected, given, portable, prepared
+from orchestrator.runs import connected, described, given, portable, prepared
 from orchestrator.runs.loaded import load
 from orchestrator.runs.pods import Pods
-from orchestrator.runs.prepared import Prepared, Sending
+from orchestrator.runs.prepared import Sending
 from orchestrator.runs.started import is_alive, named
 from orchestrator.settings import Settings
+from orchestrator.stores.artifacts import NOTHING
 from orchestrator.stores.metadata import Metadata, RunRecord
 from orchestrator.stores.records import KFP
 
@@ -88,7 +85,9 @@ def start(
         str(file),
         str(loaded.base),
         tuple(str(path) for path in loaded.code_paths),
-        _described(connection, ready, loaded.platform, settings, options),
+        described.options(
+            connection, ready, loaded.platform, settings, cache=options.cache, experiment=options.experiment
+        ),
     )
     with contextlib.ExitStack() as stack:
         metadata = stack.enter_context(contextlib.closing(Metadata(settings.state / "state.db")))
@@ -108,8 +107,9 @@ def resume(run: str, settings: Settings, said: Said = unsaid) -> Iterator[Event]
             raise RunError(told, run=record.id, hint=f"`orc show {record.id}` shows how far it is")
         connection = connected.connection(settings, record.remote)
         record = _found(metadata, record, connection)
+        there = _there(record, connection)
         if record.status != Status.RUNNING:
-            record = _looked(metadata, record, connection)  # Somebody may have retried it by other means.
+            record = _looked(metadata, record, connection, there)  # Somebody may have retried it by other means.
         if record.status in (Status.SUCCEEDED, Status.REJECTED, Status.UNDECIDED):
             hint = "`orc run FILE --on kfp` starts a new one"
             raise RunError(f"the run {record.id} is complete: {record.status.lower()}", run=record.id, hint=hint)
@@ -130,7 +130,11 @@ def cancel(record: RunRecord, metadata: Metadata, settings: Settings) -> str:
     if record.status != Status.RUNNING:
         return f"{record.id} has already ended: {record.status.lower()}"
     metadata.describe_run(record.id, {**record.options, "cancelled": True})
-    kfp.cancel(connection, str(record.remote["run"]))
+    try:
+        kfp.cancel(connection, str(record.remote["run"]))
+    except NotFoundError:
+        _close(metadata, record, Status.CANCELLED, "Kubeflow Pipelines does not know it any more")
+        return f"Kubeflow Pipelines does not know {record.id} any more; it is now recorded as cancelled"
     return f"asked Kubeflow Pipelines to end {record.id}; `orc show {record.id}` says when it has"
 
 
@@ -142,7 +146,8 @@ def look(run: str, settings: Settings) -> str:
             return ""
         try:
             connection = replace(connected.connection(settings, record.remote), timeout=LOOK_SECONDS)
-            _looked(metadata, _found(metadata, record, connection), connection)
+            record = _found(metadata, record, connection)
+            _looked(metadata, record, connection, _there(record, connection))
         except OrchestratorError as error:
             return error.message
         return ""
@@ -163,32 +168,6 @@ def request(record: RunRecord, connection: kfp.Connection) -> kfp.Request:
         existing=str(record.remote.get("run", "")),
         cancelled=lambda: bool(record.options.get("cancelled")),
     )
-
-
-def _described(
-    connection: kfp.Connection, ready: Prepared, platform: PlatformSpec, settings: Settings, options: Options
-) -> dict[str, Any]:
-    """What a reviewer needs to know of how a run was made."""
-    return {
-        "on": KFP,
-        "cache": options.cache,
-        KFP: {
-            "url": connection.host,
-            "namespace": connection.namespace,
-            "experiment": options.experiment,
-            "service_account": settings.kfp_service_account,
-            "version": _version(ready.pipeline, platform, cache=options.cache),
-            "run": "",
-            "page": "",
-        },
-        "images": prepared.images(ready.pipeline),
-        "files": [asdict(each) for each in ready.files],
-    }
-
-
-def _version(pipeline: PipelineSpec, platform: PlatformSpec, *, cache: bool) -> str:
-    """What the version is called that is uploaded: it holds the digest of all that is run."""
-    return requests.version_name(pipeline if cache else requests.uncached(pipeline), platform)
 
 
 def _watched(
@@ -268,22 +247,37 @@ def _found(metadata: Metadata, record: RunRecord, connection: kfp.Connection) ->
         return record
     identity = kfp.find(connection, record.id)
     if not identity:
+        if record.status == Status.RUNNING and not is_alive(record):
+            _close(metadata, record, Status.FAILED, "it was never started on Kubeflow Pipelines")
         told = f"Kubeflow Pipelines at {connection.host} has no run {record.id}: it was never started there"
         raise RunError(told, run=record.id, hint=f"start it again: orc run {record.source} --on kfp")
     return _note(metadata, record, run=identity, page=kfp.page(connection, identity))
+
+
+def _close(metadata: Metadata, record: RunRecord, status: Status, reason: str) -> None:
+    """Record the end of a run that nobody will tell of."""
+    metadata.finish_run(record.id, status=status, reason=reason, outputs=NOTHING, at=time.time())
 
 
 class _EnoughError(Exception):
     """What there is to see has been seen."""
 
 
-def _looked(metadata: Metadata, record: RunRecord, connection: kfp.Connection) -> RunRecord:
+def _there(record: RunRecord, connection: kfp.Connection) -> Status:
+    """The state of a run on the server. Raises NotFoundError where that does not know it."""
+    try:
+        return Status(kfp.status(connection, str(record.remote["run"])))
+    except NotFoundError as error:
+        error.hint = f"it was started at {record.remote.get('url')}; `orc cancel {record.id}` records that it is gone"
+        raise
+
+
+def _looked(metadata: Metadata, record: RunRecord, connection: kfp.Connection, there: Status) -> RunRecord:
     """The record as it is now, after one look at the server."""
 
     def stop(_: float) -> None:
         raise _EnoughError
 
-    there = Status(kfp.status(connection, str(record.remote["run"])))
     if record.status != Status.RUNNING and not there.final:
         metadata.restart_run(record, pid=0, pid_started="")
     events = kfp.run(request(record, connection), sleep=stop)

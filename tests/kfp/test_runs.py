@@ -81,6 +81,15 @@ def test_a_client_that_is_killed_before_it_heard_of_its_run_finds_it_by_name(rem
     assert (shown["status"], shown["kfp"]["run"]) == ("SUCCEEDED", run["run_id"])
 
 
+def test_a_run_that_the_server_does_not_know(remote: Remote, tmp_path: Path) -> None:
+    run = remote.run("--detach", "-a", "seconds=1").out.strip()
+    with serving(tmp_path / "other") as other:
+        elsewhere = {"ORC_KFP_URL": other.url}
+        assert "there is no run" in remote.orc("resume", run, code=4, env=elsewhere).err
+        assert "it is now recorded as cancelled" in remote.orc("cancel", run, env=elsewhere).out
+    assert json.loads(remote.orc("runs", "--format", "json").out)[0]["status"] == "CANCELLED"
+
+
 def test_ctrl_c_leaves_the_run_and_says_how_to_go_on(remote: Remote) -> None:
     process = remote.start("run", "pipeline.yaml", "--on", "kfp", "-a", "seconds=3")
     until(process, "two: started")

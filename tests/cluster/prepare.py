@@ -63,6 +63,8 @@ def main() -> int:
         return 1
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
+    finally:
+        _sweep()
 
 
 @contextlib.contextmanager
@@ -92,15 +94,24 @@ def cluster(binaries: Path, *, with_node: bool, with_images: bool) -> Iterator[d
             }
         finally:
             processes.stop()
-            worker.clean()
 
 
 def _sweep() -> None:
     """Remove what one that was killed could not remove itself; its processes died with it."""
+    for folder, pid in _folders():
+        if not Path("/proc", pid).exists():
+            shutil.rmtree(folder, ignore_errors=True)
+    # A group that has no process yet looks like one that is left, so that another cluster's are left alone.
+    if os.getuid() == 0 and not list(_folders()):
+        worker.clean()
+
+
+def _folders() -> Iterator[tuple[Path, str]]:
+    """The folders of all clusters of this machine, with the processes they belong to."""
     for folder in Path(tempfile.gettempdir()).glob(f"{FOLDER}*-*"):
         pid = folder.name.removeprefix(FOLDER).partition("-")[0]
-        if pid.isdecimal() and not Path("/proc", pid).exists():
-            shutil.rmtree(folder, ignore_errors=True)
+        if pid.isdecimal():
+            yield folder, pid
 
 
 def _builder(folder: Path, processes: Processes, *, has_node: bool) -> dict[str, str]:

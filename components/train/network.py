@@ -65,7 +65,8 @@ def train(
     before, done = kept.begin(keras.models.load_model, "epochs")
     network = _network(keras, rows.shape[1], classes, chosen) if before is None else before
     for epoch in range(done, chosen.epochs):
-        # The order of an epoch follows from its number, so that a training that goes on comes to the same network.
+        # Order and chance of an epoch follow from its number: a training that goes on comes to the same network.
+        _reseed(network, seed, epoch)
         order = np.random.default_rng([seed, epoch]).permutation(len(rows))
         past = network.fit(
             rows[order], wanted[order], epochs=1, batch_size=chosen.batch_size, shuffle=False, verbose=0
@@ -88,6 +89,14 @@ def _network(keras: Any, width: int, classes: int, chosen: Hyperparameters) -> A
         loss="sparse_categorical_crossentropy" if classes else "mean_squared_error",
     )
     return network
+
+
+def _reseed(network: Any, seed: int, epoch: int) -> None:
+    for number, layer in enumerate(network.layers):
+        generator = getattr(layer, "seed_generator", None)
+        if generator is not None:
+            drawn = np.random.default_rng([seed, epoch, number]).integers(2**31)
+            generator.state.assign(np.array([drawn, 0], dtype=generator.state.dtype))
 
 
 def _keras() -> Any:

@@ -164,7 +164,7 @@ def new_pod(
             environment = {
                 **_account(api, namespace, home),
                 "MLFLOW_TRACKING_URI": tracking,
-                "ORC_DEPLOY_SECONDS": "60",
+                "ORC_DEPLOY_SECONDS": "200",
             }
             controller = stack.enter_context(Controller(api, namespace, home / "pods"))
             made.append(Pod(api, namespace, home, environment, controller, tracking))
@@ -245,7 +245,7 @@ def _answers(url: str) -> bool:
         return False
 
 
-def _until(holds: Callable[[], Any], seconds: float = 60) -> None:
+def _until(holds: Callable[[], Any], seconds: float = 120) -> None:
     end = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < end, f"not within {seconds} s"
@@ -327,7 +327,15 @@ def test_a_server_that_cannot_start_is_told_with_its_last_words(pod: Pod) -> Non
     container = pod.api.get(runtimes)["spec"]["containers"][0]
     impatient = {**container, "args": [*container["args"], "--patience", "0"]}
     pod.api.merge(runtimes, {"spec": {"containers": [impatient]}})
-    done = pod.deploy("models:/penguins/1", ORC_DEPLOY_SECONDS="40")
+    # Applied by a person, one goes on crashing; the next deployment is judged by its own replicas.
+    orc(pod, "apply", str(pod.file()), "--no-wait")
+    _until(lambda: pod.service and pod.service["status"]["modelStatus"]["transitionStatus"] == "BlockedByFailedLoad")
+    pod.api.merge(path, {"data": {"MLFLOW_TRACKING_URI": pod.tracking}})
+    mended = pod.deploy("models:/penguins/1")
+    assert (mended.code, pod.version) == (0, "1"), mended.stderr
+    orc(pod, "delete", str(pod.file()))
+    pod.api.merge(path, {"data": {"MLFLOW_TRACKING_URI": f"http://127.0.0.1:{free_port()}"}})
+    done = pod.deploy("models:/penguins/1", ORC_DEPLOY_SECONDS="60")
     assert done.code == 3
     assert "ends each time it is started" in done.stderr
     assert "model registry: http://127.0.0.1:" in done.stderr
@@ -386,7 +394,7 @@ def test_killed_in_the_middle_the_next_one_knows_what_had_proved_itself(pod: Pod
     cancelled = pod.start("models:/penguins/2")
     _until(lambda: pod.version == "2")
     cancelled.send_signal(signal.SIGTERM)
-    said, _ = cancelled.communicate(timeout=30)
+    said, _ = cancelled.communicate(timeout=60)
     assert cancelled.returncode == 128 + signal.SIGTERM
     assert "penguins version 1 is served as before" in said
     assert pod.version == "1"
@@ -398,7 +406,7 @@ def test_another_deployment_that_comes_first_is_left_alone(pod: Pod) -> None:
     _until(lambda: pod.version == "1" and pod.pods)
     del pod.controller.faults["penguins"]
     assert pod.deploy("models:/penguins/2").code == 0
-    _, complaint = slow.communicate(timeout=60)
+    _, complaint = slow.communicate(timeout=120)
     assert slow.returncode == 3
     assert "somebody else changed it meanwhile, and it is left as it is" in complaint
     assert pod.version == "2"
@@ -436,8 +444,11 @@ def test_applied_by_a_person_it_is_put_back_as_well_and_deleted_without_a_trace(
     assert "unchanged" in orc(pod, "apply", file)
     before = pod.service
     assert before
-    bad = pod.deploy(f"models:/penguins/{BAD}", text)
+    pods = pod.pods
+    pod.controller.faults["penguins"] = "image"
+    bad = pod.deploy("models:/penguins/1", text, ORC_DEPLOY_SECONDS="12")
     assert "penguins version 2 is served as before" in bad.stderr
+    _until(lambda: pod.pods == pods)
     after = pod.service
     assert after
     assert (after["spec"], proof.BEFORE in after["metadata"]["annotations"]) == (before["spec"], False)

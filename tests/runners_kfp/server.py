@@ -9,6 +9,7 @@ prints its URL on the first line. A fault is asked for with `POST /faults`, e.g.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import email
 import email.policy
 import json
@@ -321,7 +322,8 @@ def main() -> None:
     print(server.url, flush=True)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # So that what it started ends with it.
     try:
-        server.serve_forever(0.05)
+        with contextlib.suppress(KeyboardInterrupt):
+            server.serve_forever(0.05)
     finally:
         server.state.stock.close()
 

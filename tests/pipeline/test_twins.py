@@ -90,11 +90,22 @@ def canonical(spec: ir.spec.PipelineSpec, platform: ir.platform.PlatformSpec) ->
             used = inlined(data["components"][task["componentRef"]["name"]])
             if "args" in used.get("executor", {}).get("container", {}):
                 used["executor"]["container"]["args"] = settled(used["executor"]["container"]["args"], task)
-            tasks[name] = {**task, "componentRef": used}
+            tasks[name] = {**stated(task, used), "componentRef": used}
         return component | {"dag": component["dag"] | {"tasks": tasks}}
 
     root = scope(inlined(data["root"]))
     return {"root": root, "info": data["pipelineInfo"], "schema": data["schemaVersion"]}
+
+
+def stated(task: dict[str, Any], used: dict[str, Any]) -> dict[str, Any]:
+    """A task with the defaults of its component as its own inputs: we say them, and the SDK leaves them to the server."""
+    declared = used.get("inputDefinitions", {}).get("parameters", {})
+    defaults = {name: each["defaultValue"] for name, each in declared.items() if "defaultValue" in each}
+    if not defaults:
+        return task
+    inputs = task.get("inputs", {})
+    said = {name: {"runtimeValue": {"constant": value}} for name, value in defaults.items()}
+    return {**task, "inputs": {**inputs, "parameters": {**said, **inputs.get("parameters", {})}}}
 
 
 def unmarked(settings: dict[str, Any]) -> dict[str, Any] | None:

@@ -93,7 +93,10 @@ class Values:
         return Channel(f"{name}-subvar-{each.field}", own, root=group, source=((given, name), selector))
 
     def arguments(self, dag: Dag, task: str, use: Use, used: Component) -> dict[str, Data]:
-        """The inputs of a task in `dag`, by name."""
+        """The inputs of a task in `dag`, by name.
+
+        A default is said, too: the driver of KFP 2.17 fills in the words of a program before it knows the defaults.
+        """
         given: dict[str, Data] = {}
         for name, value in sorted(use.arguments.items()):
             if value is None:
@@ -108,7 +111,10 @@ class Values:
                 is_file = isinstance(value, str) and is_path(wanted, use, name)
                 held = self.path(value) if is_file else self._constant(dag, task, value, use, given)
                 given[name] = {"runtimeValue": {"constant": held}}
-        return given
+        for name, each in used.inputs.items():
+            if name not in given and each.default is not None:
+                given[name] = {"runtimeValue": {"constant": each.default}}
+        return dict(sorted(given.items()))
 
     def _constant(self, dag: Dag, task: str, value: Any, use: Use, given: dict[str, Data]) -> Any:
         """A constant with a placeholder for each reference in it, which becomes an input beside the declared ones."""

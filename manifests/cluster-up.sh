@@ -96,23 +96,49 @@ chart() {
     --values helm/orchestrator/ci/kind-values.yaml --set "image.registry=$REGISTRY" --wait --timeout "$WAIT"
 }
 
+# Where `orc` finds all this, for a clone that says nothing of a cluster yet. What you wrote stays as it is. Not MLflow: `make demo` goes on
+# with a registry of its own.
+settings() {
+  [ "$CONTEXT" = "kind-$CLUSTER" ] || fail "these settings are those of kind" "docs/existing-cluster.md says what to write for another cluster"
+  if [ -e orc.toml ]; then
+    say "orc.toml is there and stays as it is"
+    return
+  fi
+  say "where all this is: orc.toml"
+  cat >orc.toml <<END
+kfp_url = "http://localhost:8080"
+kfp_files = "s3://mlpipeline/orc"
+kfp_files_in_cluster = "minio://mlpipeline/orc"
+images_registry = "$REGISTRY"
+cluster_context = "$CONTEXT"
+cluster_namespace = "$NAMESPACE"
+END
+  cat orc.toml
+}
+
 main() {
   cluster
   if [ $# = 0 ]; then
     set -- certificates pipelines kserve images chart
     # What only kind needs; other clusters have a registry and, where they have GPUs, real ones.
-    [ "$CONTEXT" != "kind-$CLUSTER" ] || set -- registry gpu "$@"
+    [ "$CONTEXT" != "kind-$CLUSTER" ] || set -- registry gpu "$@" settings
   fi
   local part
   for part in "$@"; do
-    declare -F "$part" >/dev/null || fail "there is no part $part" "registry, gpu, certificates, pipelines, kserve, images, chart"
+    declare -F "$part" >/dev/null || fail "there is no part $part" "registry, gpu, certificates, pipelines, kserve, images, chart, settings"
     "$part"
   done
+  [ "$CONTEXT" = "kind-$CLUSTER" ] || return 0
+  # Keys that Kubeflow Pipelines is installed with everywhere; still, no file of ours holds them.
   cat <<END
 
 Kubeflow Pipelines   http://localhost:8080
 MLflow               http://localhost:5000
-run a pipeline       orc run $PIPELINE --on kfp
+
+Run a pipeline:
+  source .venv/bin/activate
+  export AWS_ENDPOINT_URL=http://localhost:9000 AWS_ACCESS_KEY_ID=minio AWS_SECRET_ACCESS_KEY=minio123
+  orc run $PIPELINE --on kfp
 END
 }
 

@@ -10,6 +10,7 @@ import subprocess
 import pytest
 import yaml
 
+from orchestrator import settings
 from tests.kustomize.conftest import MANIFESTS, ROOT
 
 UPSTREAM = sorted(MANIFESTS.glob("upstream/*/kustomization.yaml"))
@@ -83,19 +84,58 @@ def test_cluster_up_refuses_a_part_it_does_not_have(tmp_path):
     assert "error: there is no part kserv\n  hint: registry, gpu," in ended.stderr
 
 
+def test_cluster_up_writes_the_settings_once_and_no_secret(tmp_path):
+    """What `orc run --on kfp` needs to know: after this, only the keys of the object store are left to export."""
+    up = _copy(tmp_path)
+    ended = _up(tmp_path, "settings", script=up)
+    assert ended.returncode == 0, ended.stderr
+    found = settings.read({}, tmp_path)
+    assert (found.kfp_url, found.images_registry) == ("http://localhost:8080", "localhost:5001")
+    assert (found.cluster_context, found.cluster_namespace) == ("kind-orchestrator", "kubeflow")
+    assert found.kfp_files.split("://")[1] == found.kfp_files_in_cluster.split("://")[1]
+    written = (tmp_path / "orc.toml").read_text()
+    # The demo of this clone goes on with a registry of its own, and keys are exported, never written.
+    assert "tracking_uri" not in written
+    assert "minio123" not in written
+    exports = re.search(r"export (.*)", ended.stdout)[1]
+    assert re.findall(r"(\w+)=", exports) == ["AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"]
+
+    (tmp_path / "orc.toml").write_text('kfp_url = "http://mine:8080"\n')
+    assert _up(tmp_path, "settings", script=up).returncode == 0
+    assert (tmp_path / "orc.toml").read_text() == 'kfp_url = "http://mine:8080"\n'
+
+
+def test_cluster_up_writes_no_settings_of_kind_for_another_cluster(tmp_path):
+    ended = _up(tmp_path, "settings", script=_copy(tmp_path), CONTEXT="prod")
+    assert ended.returncode == 1
+    assert "error: these settings are those of kind\n  hint: docs/existing-cluster.md" in ended.stderr
+    assert not (tmp_path / "orc.toml").exists()
+
+
+def test_the_settings_of_a_clone_are_nobody_elses():
+    assert "/orc.toml" in (ROOT / ".gitignore").read_text().splitlines()
+
+
+def _copy(folder):
+    """The script in a clone of its own, with a cluster that answers."""
+    _program(folder, "kubectl", "exit 0")
+    (folder / "manifests").mkdir()
+    return shutil.copy(SCRIPT, folder / "manifests")
+
+
 def _program(folder, name, text):
     (folder / name).write_text(f"#!/bin/bash\n{text}\n")
     (folder / name).chmod(0o755)
 
 
-def _up(folder, *parts):
+def _up(folder, *parts, script=SCRIPT, **more):
     """The script, with nothing on the path but what a folder holds and a shell needs."""
-    for name in ("bash", "dirname", "env"):
+    for name in ("bash", "cat", "dirname", "env"):
         if not (folder / name).exists():
             (folder / name).symlink_to(shutil.which(name))
     return subprocess.run(
-        [str(SCRIPT), *parts],
-        env={"PATH": str(folder), "HOME": str(folder)},
+        [str(script), *parts],
+        env={"PATH": str(folder), "HOME": str(folder), **more},
         capture_output=True,
         text=True,
         timeout=30,

@@ -79,11 +79,32 @@ def test_orc_takes_the_command(line: Line) -> None:
     """Parsed as it would be, and not run: unknown commands, options and values raise."""
     words = list(line.words[1:])
     command = typer.main.get_command(commands.app(words))
-    while below := vars(command).get("commands"):
+    while words and (below := vars(command).get("commands")):
         name = words.pop(0)
         assert name in below
         command = below[name]
     command.make_context("orc", words)
+
+
+@pytest.mark.parametrize(
+    ("words", "page"),
+    [
+        (["plan"], "existing-cluster"),
+        (["apply"], "existing-cluster"),
+        (["delete"], "existing-cluster"),
+        (["build"], "existing-cluster"),
+        (["schedules", "create"], "running"),
+        (["compile"], "running"),
+    ],
+    ids=" ".join,
+)
+def test_every_option_is_written_down(words: list[str], page: str) -> None:
+    prose = set(re.findall(r"`(--?[a-z-]+)", markdown.prose(DOCS / f"{page}.md")))
+    command = typer.main.get_command(commands.app(words))
+    for name in words:
+        command = vars(command)["commands"][name]
+    options = {name for each in command.params if each.param_type_name == "option" for name in each.opts}
+    assert options - prose == set()
 
 
 @pytest.mark.parametrize("line", _of("make"), ids=str)

@@ -33,7 +33,7 @@ containers: $(VENV)/.dev
 	$(BIN)/python tests/containers/prepare.py $(BIN)/python -m pytest tests/containers
 
 # The cluster itself: kind create cluster --config kind-config.yaml. Another one: make cluster-up CONTEXT=mine REGISTRY=...
-cluster-up: $(VENV)/.demo
+cluster-up: $(VENV)/.cluster
 	manifests/cluster-up.sh
 
 cluster-down:
@@ -66,6 +66,7 @@ benchmarks: $(VENV)/.dev
 lock: $(UV)
 	$(UV) pip compile pyproject.toml --extra dev $(LOCK) --output-file requirements/dev.txt
 	$(UV) pip compile pyproject.toml --extra demo --constraint requirements/dev.txt $(LOCK) --output-file requirements/demo.txt
+	$(UV) pip compile pyproject.toml --extra demo --extra kubernetes --constraint requirements/dev.txt $(LOCK) --output-file requirements/cluster.txt
 	$(UV) pip compile $(IMAGES)/components.in --constraint requirements/dev.txt $(LOCK) --no-annotate \
 		--output-file $(IMAGES)/components.lock.txt
 	$(UV) pip compile $(IMAGES)/mlflow.txt $(LOCK) --no-annotate --output-file $(IMAGES)/mlflow.lock.txt
@@ -88,6 +89,12 @@ $(UV): requirements/uv.txt
 $(VENV)/.demo: requirements/demo.txt pyproject.toml | $(UV)
 	@echo "Installing what the demo needs (once, about a minute) ..."
 	test -e $(VENV)/.dev || $(INSTALL) --require-hashes -r requirements/demo.txt
+	$(INSTALL) --no-deps --editable .
+	@touch $@
+
+$(VENV)/.cluster: requirements/cluster.txt pyproject.toml | $(UV)
+	@echo "Installing what a cluster is asked with (once, about a minute) ..."
+	test -e $(VENV)/.dev || $(INSTALL) --require-hashes -r requirements/cluster.txt
 	$(INSTALL) --no-deps --editable .
 	@touch $@
 

@@ -76,7 +76,7 @@ class Client:
             import kfp_server_api
             from urllib3 import Retry
         except ImportError as error:
-            raise BackendError(SYSTEM, f"needs {error.name}", hint="pip install 'orchestrator[kfp]'") from error
+            raise BackendError(SYSTEM, f"needs {error.name}", hint="pip install 'orchestrator[kubernetes]'") from error
 
         self.connection = connection
         self._sleep = sleep

@@ -62,7 +62,7 @@ def run(file: Path, given: Mapping[str, str], wanted: Wanted, format: running.Vi
     how = submitted.Options(
         cache=wanted.cache, experiment=wanted.experiment, unpinned=wanted.unpinned, anyway=wanted.anyway
     )
-    with extras.needed("kfp"):
+    with extras.needed("kubernetes"):
         events = submitted.start(file, given, settings, how, told)
         if wanted.detach:
             return _leave(events, told)
@@ -72,7 +72,7 @@ def run(file: Path, given: Mapping[str, str], wanted: Wanted, format: running.Vi
 def resume(name: str, settings: Settings, before: RunState, format: running.View | None) -> int:
     """Watch a run again, or have it go on where it failed; the exit code."""
     told = Told(run=name)
-    with extras.needed("kfp"):
+    with extras.needed("kubernetes"):
         return _watched(submitted.resume(name, settings, told), told, settings, before, format)
 
 

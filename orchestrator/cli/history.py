@@ -142,7 +142,7 @@ def ask(settings: Settings, run: str) -> None:
         return
     from orchestrator.runs import submitted
 
-    with extras.needed("kfp"):
+    with extras.needed("kubernetes"):
         why = submitted.look(record.id, settings)
     if why:
         print(f"warning: as it was when it was last watched; {why}", file=sys.stderr)

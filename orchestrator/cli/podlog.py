@@ -16,7 +16,7 @@ def show(
     record: RunRecord, tasks: Sequence[TaskRecord], settings: Settings, task: str, *, follow: bool, lines: int | None
 ) -> int:
     """Print them, of one task or of all, one after the other; the exit code."""
-    with extras.needed("kfp", "kubernetes"):
+    with extras.needed("kubernetes"):
         from orchestrator.runs import pods
 
         chosen = details.named(tasks, task) if task else tasks

@@ -166,7 +166,7 @@ def cancel(run: options.Run = "last") -> None:
         if record.remote:
             from orchestrator.runs import submitted
 
-            with extras.needed("kfp"):
+            with extras.needed("kubernetes"):
                 typer.echo(submitted.cancel(record, metadata, settings))
         else:
             typer.echo(runs.cancel(run, settings))

@@ -38,7 +38,7 @@ def listing(format: options.Listing = options.Format.TEXT) -> None:
     from orchestrator.cli import machine
 
     settings = options.read()
-    with extras.needed("kfp"):
+    with extras.needed("kubernetes"):
         from orchestrator.runs import scheduled
 
         found = scheduled.listed(settings)
@@ -108,7 +108,7 @@ def create(
         unpinned,
         anyway,
     )
-    with extras.needed("kfp"):
+    with extras.needed("kubernetes"):
         made = scheduled.create(file, given, settings, wish, now=time.time(), said=cluster_running.Told())
     for warning in made.warnings:
         typer.echo(f"warning: {warning}", err=True)
@@ -132,7 +132,7 @@ def resume(name: _Name) -> None:
 def delete(name: _Name) -> None:
     """Remove it; the runs it started stay."""
     settings = options.read()
-    with extras.needed("kfp"):
+    with extras.needed("kubernetes"):
         from orchestrator.runs import scheduled
 
         typer.echo(f"deleted {scheduled.delete(name, settings).name}")
@@ -140,7 +140,7 @@ def delete(name: _Name) -> None:
 
 def _switch(name: str, *, on: bool) -> None:
     settings = options.read()
-    with extras.needed("kfp"):
+    with extras.needed("kubernetes"):
         from orchestrator.runs import scheduled
 
         found = scheduled.switch(name, settings, on=on)

@@ -100,6 +100,7 @@ chart() {
 # with a registry of its own.
 settings() {
   [ "$CONTEXT" = "kind-$CLUSTER" ] || fail "these settings are those of kind" "docs/existing-cluster.md says what to write for another cluster"
+  kubectl config set-context "$CONTEXT" --namespace "$NAMESPACE" >/dev/null # so that kubectl finds what was deployed
   if [ -e orc.toml ]; then
     say "orc.toml is there and stays as it is"
     return

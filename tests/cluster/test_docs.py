@@ -60,10 +60,10 @@ def test_a_command_does_what_it_says(api, line, new_namespace, request, tmp_path
     assert done.returncode == 0, f"{shlex.join(words)}\n{done.stdout}{done.stderr}"
 
 
-def test_the_command_that_shows_an_endpoint_asks_for_what_there_is(definitions):
+def test_the_command_that_shows_an_endpoint_asks_for_what_there_is(definitions, tmp_path):
     """KServe's resource is known under this name; that there is none of it is another thing."""
     (line,) = {line.words for line in LINES if line.words[:3] == ("kubectl", "get", "inferenceservice")}
-    done = _run(list(line), Path.cwd())
+    done = _run([*line], tmp_path)
     assert " not found" in done.stderr
     assert "resource type" not in done.stderr
 

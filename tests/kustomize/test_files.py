@@ -100,6 +100,10 @@ def test_cluster_up_writes_the_settings_once_and_no_secret(tmp_path):
     exports = re.search(r"export (.*)", ended.stdout)[1]
     assert re.findall(r"(\w+)=", exports) == ["AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"]
 
+    assert (tmp_path / "asked").read_text().splitlines()[
+        -1
+    ] == "config set-context kind-orchestrator --namespace kubeflow"
+
     (tmp_path / "orc.toml").write_text('kfp_url = "http://mine:8080"\n')
     assert _up(tmp_path, "settings", script=up).returncode == 0
     assert (tmp_path / "orc.toml").read_text() == 'kfp_url = "http://mine:8080"\n'
@@ -118,7 +122,7 @@ def test_the_settings_of_a_clone_are_nobody_elses():
 
 def _copy(folder):
     """The script in a clone of its own, with a cluster that answers."""
-    _program(folder, "kubectl", "exit 0")
+    _program(folder, "kubectl", f'echo "$@" >> {folder / "asked"}')
     (folder / "manifests").mkdir()
     return shutil.copy(SCRIPT, folder / "manifests")
 

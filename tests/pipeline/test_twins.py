@@ -98,7 +98,7 @@ def canonical(spec: ir.spec.PipelineSpec, platform: ir.platform.PlatformSpec) ->
 
 
 def stated(task: dict[str, Any], used: dict[str, Any]) -> dict[str, Any]:
-    """A task with the defaults of its component as its own inputs: we say them, and the SDK leaves them to the server."""
+    """A task with the defaults of its component as its own inputs: we say them, the SDK leaves them to the server."""
     declared = used.get("inputDefinitions", {}).get("parameters", {})
     defaults = {name: each["defaultValue"] for name, each in declared.items() if "defaultValue" in each}
     if not defaults:

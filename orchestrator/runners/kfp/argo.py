@@ -7,7 +7,7 @@ the nodes that come next. An id is a hash of the node's full name, so whoever kn
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from orchestrator.ir.platform import PlatformSpec
 from orchestrator.ir.spec import COMPLETED, Dag, PipelineSpec, Task
@@ -30,7 +30,8 @@ class Node:
     segments: Segments
     """The task, group or iteration it belongs to."""
     role: str
-    """`driver`, `task` (its own state), `executor` or `attempt`; `other` for what holds others together."""
+    """`driver`, `task` (its own state), `executor`, or one of their tries, e.g. `driver try`; `other` for what holds
+    others together."""
     waits: tuple[str, ...] = ()
     """The nodes, in full, it comes after."""
     template: str = ""
@@ -56,30 +57,51 @@ def pod(workflow: str, node: Node) -> str:
 
 def nodes(pipeline: PipelineSpec, platform: PlatformSpec, workflow: str, present: Collection[str]) -> Iterator[Node]:
     """The nodes whose ids are among those that are present, and the workflow's own."""
-    yield Node(workflow, workflow, (), "other")
     layout = _Layout(pipeline, platform, workflow, frozenset(present))
-    driver = f"{workflow}.root-driver"
-    yield from layout.existing(Node(driver, "root-driver", (), "driver"))
-    yield from layout.existing(Node(f"{workflow}.root", "root", (), "task", (driver,)))
+    yield from layout.there(Node(workflow, workflow, (), "other"))
+    base = layout.within(workflow)
+    driver = f"{base}.root-driver"
+    yield from layout.existing(Node(driver, "root-driver", (), "driver", (), "system-dag-driver"))
+    yield from layout.existing(Node(f"{base}.root", "root", (), "task", (driver,)))
     if pipeline.root.dag:
-        yield from layout.dag(f"{workflow}.root", (), pipeline.root.dag)
+        yield from layout.dag(layout.within(f"{base}.root"), (), pipeline.root.dag)
 
 
 @dataclass(frozen=True, slots=True)
 class _Layout:
+    """Where KFP's own configuration of Argo is in force, every node but a group of iterations can be tried again: what
+    would be at `NAME` is at `NAME(0)`, `NAME(1)`, ... then, and what is inside it is inside the last of these."""
+
     pipeline: PipelineSpec
     platform: PlatformSpec
     workflow: str
     present: frozenset[str]
 
     def existing(self, node: Node) -> Iterator[Node]:
-        """The node, if it is there."""
+        """The node and its tries, if it is there."""
         if self.has(node.name):
-            yield node
+            yield from self.there(node)
+
+    def there(self, node: Node) -> Iterator[Node]:
+        """The node and its tries."""
+        yield node
+        role = node.role if node.role == "other" else f"{node.role} try"
+        for number, name in enumerate(self._tries(node.name)):
+            yield replace(node, name=name, shown=f"{node.shown}({number})", role=role, waits=())
 
     def has(self, name: str) -> bool:
         """Whether there is a node of that name."""
         return identity(self.workflow, name) in self.present
+
+    def within(self, name: str) -> str:
+        """What the names of the nodes inside a node begin with."""
+        return [name, *self._tries(name)][-1]
+
+    def _tries(self, name: str) -> list[str]:
+        found: list[str] = []
+        while self.has(each := f"{name}({len(found)})"):
+            found.append(each)
+        return found
 
     def dag(self, prefix: str, around: Segments, dag: Dag) -> Iterator[Node]:
         """The nodes of a DAG. What ends a group hangs, as a hook, on the tasks it waits for."""
@@ -91,29 +113,32 @@ class _Layout:
                 for before in sorted(graph.upstream(task)):
                     hook = f"{prefix}.{before}.onExit"
                     yield from self.existing(Node(hook, f"{before}.onExit", segments, "other", waits))
-                    if task.parameter_iterator:
-                        yield from self.loop(f"{hook}.{name}", name, segments, task, ())
-                    else:
-                        yield from self.task(hook, name, segments, task)
-            elif task.parameter_iterator:
-                yield from self.loop(f"{prefix}.{name}", name, segments, task, waits)
+                    yield from self._one_or_many(self.within(hook), name, segments, task, ())
             else:
-                yield from self.task(prefix, name, segments, task, waits)
+                yield from self._one_or_many(prefix, name, segments, task, waits)
+
+    def _one_or_many(
+        self, prefix: str, name: str, segments: Segments, task: Task, waits: tuple[str, ...]
+    ) -> Iterator[Node]:
+        if task.parameter_iterator:
+            return self.loop(f"{prefix}.{name}", name, segments, task, waits)
+        return self.task(prefix, name, segments, task, waits)
 
     def loop(self, own: str, name: str, segments: Segments, task: Task, waits: tuple[str, ...]) -> Iterator[Node]:
         """The nodes of a loop and of its iterations, as many as there are."""
-        driver, iterations = f"{own}.iteration-driver", "iteration-iterations"
+        inside, iterations = self.within(own), "iteration-iterations"
+        driver = f"{inside}.iteration-driver"
         yield from self.existing(Node(own, name, segments, "task", waits))
-        yield from self.existing(Node(driver, "iteration-driver", segments, "driver"))
-        yield from self.existing(Node(f"{own}.{iterations}", iterations, segments, "other", (driver,)))
+        yield from self.existing(Node(driver, "iteration-driver", segments, "driver", (), "system-dag-driver"))
+        yield from self.existing(Node(f"{inside}.{iterations}", iterations, segments, "other", (driver,)))
         for number in range(_MOST):
             shown = f"{iterations}({number}:{number})"
-            each = f"{own}.{shown}"
+            each = f"{inside}.{shown}"
             if not self.has(each):
                 return
-            inside = (*segments, graph.iteration(number))
-            yield Node(each, shown, inside, "other", (driver,))
-            yield from self.task(each, "iteration-item", inside, task)
+            place = (*segments, graph.iteration(number))
+            yield from self.there(Node(each, shown, place, "other", (driver,)))
+            yield from self.task(self.within(each), "iteration-item", place, task)
 
     def task(
         self, prefix: str, name: str, segments: Segments, task: Task, waits: tuple[str, ...] = ()
@@ -126,16 +151,15 @@ class _Layout:
             template = "system-importer" if executor.importer else "system-container-driver"
             yield from self.existing(Node(own, name, segments, "task", waits, template))
             return
-        yield from self.existing(Node(driver, f"{name}-driver", segments, "driver", waits, "system-container-driver"))
+        template = "system-dag-driver" if component.dag else "system-container-driver"
+        yield from self.existing(Node(driver, f"{name}-driver", segments, "driver", waits, template))
         yield from self.existing(Node(own, name, segments, "task", (driver,)))
+        inside = self.within(own)
         if component.dag:
-            yield from self.dag(own, segments, component.dag)
+            yield from self.dag(inside, segments, component.dag)
             return
         template = self._template(task, component.executor_label)
-        yield from self.existing(Node(f"{own}.executor", "executor", segments, "executor", (), template))
-        for attempt in range((task.retry_policy.max_retry_count if task.retry_policy else -1) + 1):
-            node = Node(f"{own}.executor({attempt})", f"executor({attempt})", segments, "attempt", (), template)
-            yield from self.existing(node)
+        yield from self.existing(Node(f"{inside}.executor", "executor", segments, "executor", (), template))
 
     def _template(self, task: Task, label: str) -> str:
         """The name of the template of a task's pod, which depends on what the task asks for."""

@@ -139,19 +139,19 @@ def _distance(node: Node, detail: Detail, known: Mapping[str, Detail]) -> float:
     if node.role == "task":
         driver = known.get(f"{node.name}-driver")
         return abs(driver.ended - detail.started) if driver else _FAR
-    around = known.get(node.name.rpartition(".")[0])
+    around = known.get(node.holder)
     return abs(around.started - detail.started) + abs(around.ended - detail.ended) if around else _FAR
 
 
 def _tasks(placed: Mapping[Node, Detail], workflow: str) -> Iterator[tuple[str, Seen]]:
-    """The nodes that belong together as one task each."""
+    """The nodes that belong together as one task each; the run itself, "", where it could not begin."""
     together: dict[str, dict[str, list[tuple[Node, Detail]]]] = defaultdict(lambda: defaultdict(list))
     for node, detail in placed.items():
-        if node.role != "other" and node.name not in (workflow, f"{workflow}.root-driver"):
+        if node.role != "other":
             together["/".join(each.key for each in node.segments)][node.role].append((node, detail))
     for path, roles in together.items():
         seen = _seen(roles, workflow)
-        if seen is not None:
+        if seen is not None and (path or seen.of_driver):
             yield path, seen
 
 
@@ -159,7 +159,8 @@ def _seen(roles: Mapping[str, list[tuple[Node, Detail]]], workflow: str) -> Seen
     drivers = [detail for _, detail in roles.get("driver", [])]
     failed = next((each for each in drivers if each.status is Status.FAILED), None)
     if failed:
-        return Seen(Status.FAILED, failed.started, failed.ended, "its driver failed", _pods(roles, workflow, "driver"))
+        pods = _pods(roles, workflow, "driver")
+        return Seen(Status.FAILED, failed.started, failed.ended, pods=pods, of_driver=True)
     if not roles.get("task"):
         return Seen(Status.PENDING, min(each.started for each in drivers)) if drivers else None
     task = roles["task"][0][1]
@@ -167,13 +168,13 @@ def _seen(roles: Mapping[str, list[tuple[Node, Detail]]], workflow: str) -> Seen
     status = task.status
     if status is None:
         return None
-    pods = _pods(roles, workflow, "attempt" if roles.get("attempt") else "executor") or _pods(roles, workflow, "task")
+    pods = _pods(roles, workflow, "executor") or _pods(roles, workflow, "task")
     if executors and executors[0].status is Status.NOT_TRIGGERED and status is not Status.FAILED:
         status = Status.SKIPPED if status is Status.SUCCEEDED else status
         pods = ()
-    elif status is Status.RUNNING and executors and executors[0].status is Status.PENDING:
-        status = Status.PENDING  # Its pod is not there yet: it has no place, or no image.
-    tries = sorted(roles.get("attempt", []), key=lambda each: int(each[0].shown[len("executor(") : -1]))
+    tries = sorted(roles.get("executor try", []), key=lambda each: int(each[0].shown[len("executor(") : -1]))
+    if status is Status.RUNNING and executors and (tries or roles["executor"])[-1][1].status is Status.PENDING:
+        status = Status.PENDING if len(tries) < 2 else status  # Its pod is not there yet: no place, or no image.
     attempts = tuple(
         Attempt(number, each.started, each.ended, each.status is Status.FAILED)
         for number, (_, each) in enumerate(tries, 1)
@@ -182,7 +183,7 @@ def _seen(roles: Mapping[str, list[tuple[Node, Detail]]], workflow: str) -> Seen
 
 
 def _pods(roles: Mapping[str, list[tuple[Node, Detail]]], workflow: str, role: str) -> tuple[str, ...]:
-    found = sorted(
-        (each for each, _ in roles.get(role, []) if each.template), key=lambda each: (len(each.name), each.name)
-    )
+    """The pods of a role: of its tries, where there are any."""
+    placed = roles.get(f"{role} try") or roles.get(role, [])
+    found = sorted((each for each, _ in placed if each.template), key=lambda each: (len(each.name), each.name))
     return tuple(argo.pod(workflow, node) for node in found)

@@ -46,6 +46,8 @@ class Seen:
     inputs: Values = NOTHING
     outputs: Values | None = None
     """None where the server does not tell."""
+    of_driver: bool = False
+    """Whether the pods are those of the server's own program that prepares a task, and fails before it begins."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,9 +13,11 @@ import subprocess
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
+import yaml
 
 from orchestrator.cli import commands
 from tests.docs import markdown
@@ -134,6 +136,22 @@ def test_the_program_has_the_options(line: Line) -> None:
 def test_every_file_of_ours_exists(line: Line) -> None:
     tops = ("pipelines/", "manifests/", "helm/", "kind-config.yaml", "components/")
     assert [word for word in line.words if word.startswith(tops) and not (ROOT / word).exists()] == []
+
+
+def test_every_value_of_the_chart_that_is_named_exists() -> None:
+    values = yaml.safe_load((ROOT / "helm/orchestrator/values.yaml").read_text(encoding="utf-8"))
+    named = {
+        span
+        for page in PAGES
+        for span in re.findall(r"`(\w+(?:\.\w+)+)(?:: [^`]*|=[^`]*)?`", markdown.prose(page))
+        if span.partition(".")[0] in values
+    }
+    assert len(named) > 10
+    assert sorted(each for each in named if not _has(values, each.split("."))) == []
+
+
+def _has(values: Any, path: list[str]) -> bool:
+    return not path or (isinstance(values, dict) and path[0] in values and _has(values[path[0]], path[1:]))
 
 
 @functools.cache

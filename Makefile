@@ -41,8 +41,10 @@ cluster-down:
 	docker rm --force --volumes orchestrator-registry
 
 # Starts a Kubernetes of its own: Go builds it once (seven minutes), and root has pods run on a node, too.
+# With it come helm and kubectl: tests that `make test` skips for want of them run here.
 cluster: $(VENV)/.dev
-	$(BIN)/python tests/cluster/prepare.py --images $(BIN)/python -m pytest tests/cluster
+	$(BIN)/python tests/cluster/prepare.py --images $(BIN)/python -m pytest --numprocesses auto --dist loadfile \
+		tests/cluster tests/helm tests/kustomize tests/docs/test_cluster_pages.py
 
 # The chart as plain manifests, for those who use kustomize; wants helm.
 manifests: $(VENV)/.dev

@@ -151,7 +151,7 @@ def _tasks(placed: Mapping[Node, Detail], workflow: str) -> Iterator[tuple[str, 
             together["/".join(each.key for each in node.segments)][node.role].append((node, detail))
     for path, roles in together.items():
         seen = _seen(roles, workflow)
-        if seen is not None and (path or seen.of_driver):
+        if seen is not None and (path or seen.status is Status.FAILED):
             yield path, seen
 
 
@@ -162,7 +162,10 @@ def _seen(roles: Mapping[str, list[tuple[Node, Detail]]], workflow: str) -> Seen
         pods = _pods(roles, workflow, "driver")
         return Seen(Status.FAILED, failed.started, failed.ended, pods=pods, of_driver=True)
     if not roles.get("task"):
-        return Seen(Status.PENDING, min(each.started for each in drivers)) if drivers else None
+        if not drivers:
+            return None
+        pods = _pods(roles, workflow, "driver")
+        return Seen(Status.PENDING, min(each.started for each in drivers), pods=pods, of_driver=True)
     task = roles["task"][0][1]
     executors = [detail for _, detail in roles.get("executor", [])]
     status = task.status

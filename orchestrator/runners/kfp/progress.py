@@ -147,7 +147,7 @@ class _Look:
         identity = graph.identity(segments)
         if identity.path in self.progress.outcomes:
             return self.progress.outcomes[identity.path]
-        if seen.status not in (Status.SKIPPED, Status.NOT_TRIGGERED):
+        if seen.status not in (Status.SKIPPED, Status.NOT_TRIGGERED) and not seen.of_driver:
             self._tell_attempts(identity, seen)
         status, reason = seen.status, seen.reason
         if not status.final and self.over:

@@ -11,7 +11,7 @@ from orchestrator.errors import RunError
 from orchestrator.ir.platform import PlatformSpec
 from orchestrator.ir.spec import PipelineSpec
 from orchestrator.runners import arguments
-from orchestrator.runners.events import Event, RunFinished, RunStarted, TaskId
+from orchestrator.runners.events import Event, RunFinished, RunStarted, Status, TaskId
 from orchestrator.runners.kfp import paths, requests, seen
 from orchestrator.runners.kfp import submit as submission
 from orchestrator.runners.kfp.client import Client, MissingError, RefusedError, UnansweredError, missing
@@ -179,8 +179,13 @@ def pods(connection: Connection, run: str, pipeline: PipelineSpec, platform: Pla
     return tuple(
         TaskPods(place[0], each.pods)
         for path, each in looked.tasks.items()
-        if each.pods and (place := paths.follow(pipeline, path.split("/")))
+        if each.pods and _tells(each) and (place := paths.follow(pipeline, path.split("/")))
     )
+
+
+def _tells(task: seen.Seen) -> bool:
+    """Whether what its pods wrote is about the task: a driver's is where the task fails by it."""
+    return not task.of_driver or task.status is Status.FAILED
 
 
 def page(connection: Connection, run: str) -> str:

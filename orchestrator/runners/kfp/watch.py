@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.errors import BackendError
 from orchestrator.runners.events import Event, RunFinished, Status, TaskId, Warned
-from orchestrator.runners.kfp import gate, paths
+from orchestrator.runners.kfp import about, cause, gate, paths
 from orchestrator.runners.kfp.client import Client, UnansweredError
 from orchestrator.runners.kfp.look import Eye
 from orchestrator.runners.kfp.progress import Progress
@@ -23,6 +23,8 @@ PATIENCE = 600.0
 """Seconds the server may be gone while a run goes on."""
 _WAITS = 300.0
 """Seconds after which a task that has no pod is spoken of."""
+_QUESTIONS = 20
+"""Failures of a run of which the workflow engine is asked: each answer is of the whole run."""
 
 
 @dataclass(slots=True)
@@ -39,6 +41,8 @@ class Watch:
     _checked: float = 0
     _gone: float = 0
     """Since when the server has not answered."""
+    _asked: int = 0
+    """How often the workflow engine was asked."""
 
     def events(self) -> Iterator[Event]:
         """What happens until the run has ended."""
@@ -80,7 +84,7 @@ class Watch:
             status = Status.CANCELLED
         if status is Status.FAILED:
             failure = progress.root.failure
-            reason = f"{failure[0].name}: {failure[1]}" if failure else run.reason
+            reason = f"{failure[0].name}: {failure[1]}" if failure else run.reason or self._unbegun(run)
         if status is Status.SUCCEEDED:
             root = run.pipeline_root or self.request.pipeline_root
             found = gate.verdicts(run, self.request.pipeline, root, self.request.pods.logs)
@@ -92,19 +96,26 @@ class Watch:
                     )
         yield RunFinished(self.request.run, status, at, reason, progress.root.outputs or NOTHING)
 
+    def _unbegun(self, run: SeenRun) -> str:
+        """Why a run failed of which no task began."""
+        root = run.tasks.get("")
+        return self._why(None, root) if root else ""
+
     def _troubles(self, run: SeenRun) -> Iterator[Event]:
         """Pods that do not get on, which KFP's server does not speak of: their runs would go on for ever."""
         now = self.clock()
         if now - self._checked < self.request.stuck:
             return
         self._checked = now
-        for pod, reason in self._said(run.id).items():
-            if (key := f"{pod} {reason}") not in self._told:
+        for pod, told in self._said(run.id).items():
+            reason = cause.of_pod(told)
+            # One missing image or full node keeps many pods: it is said once.
+            if reason and (key := reason.replace(pod, "")) not in self._told:
                 self._told.add(key)
                 task = next((path for path, seen in run.tasks.items() if is_of(pod, seen)), "")
                 yield Warned(f"{self._name(task) or pod} does not get on: {reason}", now)
         for path, seen in run.tasks.items():
-            if seen.status is Status.PENDING and 0 < seen.started < now - _WAITS and path not in self._told:
+            if path and seen.status is Status.PENDING and 0 < seen.started < now - _WAITS and path not in self._told:
                 self._told.add(path)
                 hint = f"kubectl get pods -l pipeline/runid={run.id}"
                 yield Warned(
@@ -122,23 +133,40 @@ class Watch:
         except BackendError:
             return {}
 
-    def _why(self, _task: TaskId, seen: Seen) -> str:
-        """Why a task failed: what the cluster says of its pod, else the end of its log."""
-        said = self._said(self.identity)
-        for pod, reason in said.items():
-            if is_of(pod, seen):
-                return reason
+    def _why(self, _task: TaskId | None, seen: Seen) -> str:
+        """Why a task failed: what the cluster says of its pod, else the workflow engine, else the end of its log."""
+        whose = "its driver failed: " if seen.of_driver else ""
+        found = self._pod_says(seen)
+        if found:
+            return whose + found
+        pod = f"; see the log of the pod {seen.pods[-1]}" if seen.pods else ""
+        return f"{whose}the server does not say why{pod}"
+
+    def _pod_says(self, seen: Seen) -> str:
+        told = (cause.of_pod(text) for pod, text in self._said(self.identity).items() if is_of(pod, seen))
+        return next(filter(None, told), "") or self._engine_says(seen) or self._log_says(seen)
+
+    def _engine_says(self, seen: Seen) -> str:
+        if not seen.pods or self._asked >= _QUESTIONS:
+            return ""
+        self._asked += 1
+        try:
+            told = about.messages(self.client, self.identity)
+        except BackendError:
+            self._asked = _QUESTIONS  # A server that does not tell it will not tell it of others.
+            return ""
+        found = {pod.rpartition("-")[2]: text for pod, text in told.items()}
+        return cause.of_message(found.get(seen.pods[-1].rpartition("-")[2], ""))
+
+    def _log_says(self, seen: Seen) -> str:
         for pod in reversed(seen.pods):
             try:
-                lines = [line.rstrip() for line in self.request.pods.logs(pod)]
+                said = cause.of_log(self.request.pods.logs(pod))
             except BackendError:
                 continue
-            told = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
-            last = next((line for line in reversed(lines) if line.strip() and not line.startswith("::")), "")
-            if told or last:
-                more = f" (and {len(told) - 1} more)" if len(told) > 1 else ""
-                return told[0] + more if told else last.strip()[:300]
-        return "the server does not say why" + (f"; see the log of the pod {seen.pods[-1]}" if seen.pods else "")
+            if said:
+                return said
+        return ""
 
 
 def is_of(pod: str, seen: Seen) -> bool:

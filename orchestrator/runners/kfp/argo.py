@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 
 from orchestrator.ir.platform import PlatformSpec
-from orchestrator.ir.spec import COMPLETED, Dag, PipelineSpec, Task
+from orchestrator.ir.spec import COMPLETED, Dag, PipelineSpec, RetryPolicy, Task
 from orchestrator.runners.local import graph
 from orchestrator.runners.local.graph import Segments
 
@@ -103,9 +103,13 @@ class _Layout:
             found.append(each)
         return found
 
-    def dag(self, prefix: str, around: Segments, dag: Dag) -> Iterator[Node]:
-        """The nodes of a DAG. What ends a group hangs, as a hook, on the tasks it waits for."""
-        for name, task in dag.tasks.items():
+    def dag(self, prefix: str, around: Segments, dag: Dag, policy: RetryPolicy | None = None) -> Iterator[Node]:
+        """The nodes of a DAG. What ends a group hangs, as a hook, on the tasks it waits for.
+
+        Its retry policy is that of every task inside that has none.
+        """
+        for name, bare in dag.tasks.items():
+            task = bare.model_copy(update={"retry_policy": bare.retry_policy or policy})
             component = graph.component_of(self.pipeline, task)
             segments = (*around, graph.segment(name, task, component))
             waits = tuple(f"{prefix}.{each}" for each in sorted(graph.upstream(task)))
@@ -156,7 +160,7 @@ class _Layout:
         yield from self.existing(Node(own, name, segments, "task", (driver,)))
         inside = self.within(own)
         if component.dag:
-            yield from self.dag(inside, segments, component.dag)
+            yield from self.dag(inside, segments, component.dag, task.retry_policy)
             return
         template = self._template(task, component.executor_label)
         yield from self.existing(Node(f"{inside}.executor", "executor", segments, "executor", (), template))

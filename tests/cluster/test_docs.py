@@ -6,6 +6,7 @@ import os
 import shlex
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,8 @@ def test_each_kind_of_command_is_followed():
 @pytest.mark.parametrize("line", _followed(), ids=str)
 def test_a_command_does_what_it_says(api, line, new_namespace, request, tmp_path):
     words = [_filled(word) for word in line.words]
+    if words[0] == "orc":
+        _until_settled(api)
     if "MACHINE" in words:
         machine = request.getfixturevalue("workers").plain
         words = [machine if word == "MACHINE" else word for word in words]
@@ -66,6 +69,14 @@ def test_the_command_that_shows_an_endpoint_asks_for_what_there_is(definitions, 
     done = _run([*line], tmp_path)
     assert " not found" in done.stderr
     assert "resource type" not in done.stderr
+
+
+def _until_settled(api):
+    """Another test may have made that environment, and deleted it just now."""
+    end = time.monotonic() + 60
+    while (found := api.found("/api/v1/namespaces/orchestrator-dev")) and found["metadata"].get("deletionTimestamp"):
+        assert time.monotonic() < end
+        time.sleep(0.5)
 
 
 def _filled(word: str) -> str:

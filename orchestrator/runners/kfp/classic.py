@@ -143,19 +143,19 @@ def _distance(node: Node, detail: Detail, known: Mapping[str, Detail]) -> float:
     if around is None:
         return _FAR
     # Of a task that is tried once, or the last time, the try and the task come to the same.
-    differs = 0.5 if node.role.endswith(" try") and around.status is not detail.status else 0
+    differs = 60 if node.role.endswith(" try") and around.status is not detail.status else 0
     return abs(around.started - detail.started) + abs(around.ended - detail.ended) + differs
 
 
 def _tasks(placed: Mapping[Node, Detail], workflow: str) -> Iterator[tuple[str, Seen]]:
-    """The nodes that belong together as one task each; the run itself, "", where it could not begin."""
+    """The nodes that belong together as one task each; "" is the whole of them."""
     together: dict[str, dict[str, list[tuple[Node, Detail]]]] = defaultdict(lambda: defaultdict(list))
     for node, detail in placed.items():
         if node.role != "other":
             together["/".join(each.key for each in node.segments)][node.role].append((node, detail))
     for path, roles in together.items():
         seen = _seen(roles, workflow)
-        if seen is not None and (path or seen.status is Status.FAILED):
+        if seen is not None:
             yield path, seen
 
 

@@ -23,6 +23,8 @@ PATIENCE = 600.0
 """Seconds the server may be gone while a run goes on."""
 _WAITS = 300.0
 """Seconds after which a task that has no pod is spoken of."""
+_SETTLES = 5
+"""Looks after a run has ended that are waited for how its tasks ended."""
 _QUESTIONS = 20
 """Failures of a run of which the workflow engine is asked: each answer is of the whole run."""
 
@@ -49,7 +51,7 @@ class Watch:
         request = self.request
         eye = Eye(self.client, request.pipeline, request.platform)
         progress = Progress(request.pipeline, self._why)
-        pause, cancelled = SHORTEST, False
+        pause, cancelled, settling = SHORTEST, False, 0
         while True:
             try:
                 run = eye.look(self.identity)
@@ -57,6 +59,10 @@ class Watch:
             except UnansweredError as error:
                 yield from self._patient(error)
                 self.sleep(LONGEST)
+                continue
+            if run.status.final and settling < _SETTLES and not all(each.status.final for each in run.tasks.values()):
+                settling += 1  # The server writes down that a run has ended, and then how its tasks have.
+                self.sleep(1)
                 continue
             cancelled = cancelled or run.cancelling or request.cancelled()
             happened = progress.events(_cancelled(run, cancelled=cancelled), self.clock())
@@ -99,7 +105,7 @@ class Watch:
     def _unbegun(self, run: SeenRun) -> str:
         """Why a run failed of which no task began."""
         root = run.tasks.get("")
-        return self._why(None, root) if root else ""
+        return self._why(None, root) if root and root.of_driver else ""
 
     def _troubles(self, run: SeenRun) -> Iterator[Event]:
         """Pods that do not get on, which KFP's server does not speak of: their runs would go on for ever."""
@@ -109,10 +115,12 @@ class Watch:
         self._checked = now
         for pod, told in self._said(run.id).items():
             reason = cause.of_pod(told)
+            task = next((path for path, seen in run.tasks.items() if is_of(pod, seen)), "")
+            if task and run.tasks[task].status.final:
+                continue  # It has failed, and that was told.
             # One missing image or full node keeps many pods: it is said once.
             if reason and (key := reason.replace(pod, "")) not in self._told:
                 self._told.add(key)
-                task = next((path for path, seen in run.tasks.items() if is_of(pod, seen)), "")
                 yield Warned(f"{self._name(task) or pod} does not get on: {reason}", now)
         for path, seen in run.tasks.items():
             if path and seen.status is Status.PENDING and 0 < seen.started < now - _WAITS and path not in self._told:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import sys
+import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,7 +25,8 @@ sys.path.insert(0, str(HERE))  # What the tests share is the package `bed`.
 OURS = "/api/v1/namespaces/kube-system/configmaps/orchestrator-tests"
 GPU = "nvidia.com/gpu"
 # Nodes of the tests that only look real refuse pods of everybody else; a namespace lets its pods on by an annotation.
-FAKE = {"key": "orchestrator-tests/node", "value": "fake", "effect": "NoSchedule"}
+# More than one process may run tests (`--numprocesses`): pods of one stay off the nodes of another.
+FAKE = {"key": "orchestrator-tests/node", "value": f"fake-{uuid.uuid4().hex[:6]}", "effect": "NoSchedule"}
 REAL = {**FAKE, "value": "real"}
 TOLERATED = "scheduler.alpha.kubernetes.io/defaultTolerations"
 REASON = "needs the API server of $KUBECONFIG: `make cluster` starts one for the tests"
@@ -146,6 +149,14 @@ def ours(api: Api) -> None:
     """The cluster is one of `prepare.py`, in which tests may add nodes and everything else."""
     if api.found(OURS) is None:
         pytest.skip("adds nodes, so it runs only in a cluster that `make cluster` started")
+
+
+@pytest.fixture(scope="module")
+def named_environments() -> Iterator[None]:
+    """The namespaces that manifests/ names are for one module at a time, whichever process runs it."""
+    with Path(tempfile.gettempdir(), "orc-tests-environments.lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -47,7 +47,7 @@ def test_each_kind_of_command_is_followed():
 
 
 @pytest.mark.parametrize("line", _followed(), ids=str)
-def test_a_command_does_what_it_says(api, line, new_namespace, request, tmp_path):
+def test_a_command_does_what_it_says(api, named_environments, line, new_namespace, request, tmp_path):
     words = [_filled(word) for word in line.words]
     if words[0] == "orc":
         _until_settled(api)

@@ -25,7 +25,7 @@ def manifests(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def environments(api, ours, manifests):
+def environments(api, ours, manifests, named_environments):
     """dev and prod, applied."""
     for name in ("dev", "prod"):
         ended = _orc("apply", manifests / "overlays" / name, "--no-wait")

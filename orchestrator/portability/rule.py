@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from orchestrator.portability import asked, loops, shapes, words
+from orchestrator.portability import asked, exits, loops, shapes, words
 from orchestrator.portability.subject import Found, Subject
 from orchestrator.portability.target import Target, Version
 
@@ -92,6 +92,9 @@ RULES: tuple[Rule, ...] = (
     Rule("if-present-output", _FAILS, words.if_present_output,
          "IfPresent for {!r} holds the place of an output, and is not resolved: the task is handed the text of it",
          "give the place always", since=(2, 17)),
+    Rule("default-in-words", _FAILS, words.defaults,
+         "the component's own default of {!r} is not filled in where a word of the program names it",
+         "give the task the value, the same as the default", since=(2, 17)),
     Rule("artifact-metadata", _FAILS,
          words.placeholder(r"\{\{\$\.(?:in|out)puts\.artifacts\['[^']+'\]\.(?:metadata|properties|name)[^}]*\}\}"),
          "{} is not filled in", "give the value as an output parameter"),
@@ -110,6 +113,13 @@ RULES: tuple[Rule, ...] = (
     Rule("final-status", _DIFFERS, shapes.final_status,
          "{!r} says COMPLETE where others say SUCCEEDED, and never what the error was",
          "take both words for success, and look for the error in the log"),
+    Rule("exit-alone", _IGNORED, exits.never,
+         "a task that runs whatever came before, and waits for nothing, never runs", "let it wait for a task"),
+    Rule("exit-several", _DIFFERS, exits.several, "it runs once after each of the {} tasks it waits for",
+         "put those in a group, and let it wait for that"),
+    Rule("exit-shadowed", _DIFFERS, exits.shadowed,
+         "another task that runs whatever came before waits for {!r}, too: only that one runs",
+         "make one task of both, or let this one wait for another"),
     Rule("nested-collected", _DIFFERS, shapes.nested_collected,
          "what loops within loops give comes out as one flat list",
          "give one list an inner loop, as an output of a task after it"),

@@ -87,6 +87,19 @@ def if_present_output(subject: Subject) -> Iterator[Found]:
             yield Found(use.inside(*place), use, "arguments", str(data["IfPresent"].get("InputName", "")))
 
 
+def defaults(subject: Subject) -> Iterator[Found]:
+    """A parameter in a command line which the task leaves at the default of its component."""
+    for use in subject.uses:
+        declared = use.component.input_definitions.parameters
+        left = [name for name in declared if name not in use.task.inputs.parameters]
+        for place, word in _words(use):
+            if word.lstrip().startswith('{"IfPresent"'):
+                continue
+            for name in left:
+                if f"{{{{$.inputs.parameters['{name}']}}}}" in word:
+                    yield Found(use.inside(*place), use, "arguments", name)
+
+
 def list_paths(subject: Subject) -> Iterator[Found]:
     """The path or URI of a list of artifacts."""
     for use in subject.uses:

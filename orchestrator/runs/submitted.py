@@ -183,7 +183,8 @@ def _watched(
     pods = Pods(settings, connection, str(record.remote.get("run", "")))
     # Another process may have asked for its end.
     cancelled = lambda: bool(metadata.run(record.id).options.get("cancelled"))  # noqa: E731
-    asked = replace(request(record, connection), pods=pods.told(), cancelled=cancelled)
+    known = [each.path for each in metadata.tasks(record.id) if Status(each.status).good]
+    asked = replace(request(record, connection), told=known, pods=pods.told(), cancelled=cancelled)
 
     def submitted(told: Sending | Submitted) -> None:
         pods.run = told.id if isinstance(told, Submitted) else pods.run

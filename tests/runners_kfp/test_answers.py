@@ -87,9 +87,11 @@ AROUND = [
     ("lines", "said"),
     [
         (["working", "ValueError: no such column", *AROUND], "ValueError: no such column"),
+        (["ValueError: no such column", "working", *AROUND], "ValueError: no such column"),
         (["error: the file is empty", "error: and so is the other", *AROUND], "the file is empty (and 1 more)"),
         (["I1121 20:25:57.3 1 a.go:1] output", FATAL, *AROUND[2:]], "failed to resolve inputs: no such thing"),
         ([AROUND[1].replace("exit status 3", "no such program: x"), *AROUND[2:]], "no such program: x"),
+        (["panic: no memory", "", "goroutine 1 [running]:", "\tmain.go:1 +0x1", *AROUND[2:]], "panic: no memory"),
         (AROUND, "exit status 3"),
         ([], ""),
     ],

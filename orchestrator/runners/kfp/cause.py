@@ -12,6 +12,8 @@ from collections.abc import Iterable
 _LONGEST = 300
 _ERROR = "error: "
 """What a line begins with in which a program of ours says why it gave up."""
+_RAISED = re.compile(r"^[A-Za-z_][\w.]*(?:Error|Exception|Exit)\b")
+"""What the last line of a traceback of Python begins with; what was printed before may be written after it."""
 _KLOG = re.compile(r"^[IWEF]\d{4} \S+ +\d+ \S+?:\d+\] ?")
 _FATAL = re.compile(r"^F\d{4} ")
 _ARGO = re.compile(r"^time=\S+ level=|^Error: exit status \d+$|^(goroutine \d+ \[|exit status \d+$)")
@@ -29,7 +31,11 @@ def of_log(lines: Iterable[str]) -> str:
     told = [line.removeprefix(_ERROR) for line in listed if line.startswith(_ERROR)]
     if told:
         return told[0] + (f" (and {len(told) - 1} more)" if len(told) > 1 else "")
-    last = next((line.strip() for line in reversed(listed) if _is_said(line)), "")
+    panic = next((line for line in listed if line.startswith("panic: ")), "")
+    if panic:
+        return panic[:_LONGEST]
+    said = [line.strip() for line in listed if _is_said(line)]
+    last = next((line for line in reversed(said) if _RAISED.match(line)), said[-1] if said else "")
     fatal = next((_KLOG.sub("", line) for line in reversed(listed) if _FATAL.match(line)), "")
     if _CALL.match(fatal):
         return _CALL.sub("", fatal)[:_LONGEST]

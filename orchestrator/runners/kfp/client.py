@@ -19,6 +19,8 @@ ATTEMPTS = 5
 LONGEST = 8.0
 _AGAIN = (408, 429, 500, 502, 503, 504)
 """Answers that may differ next time. 500 is one of them: KFP's server gives it for a database that is not there yet."""
+_INVALID = "Failed to validate workflow"
+"""Said with 500, and yet nothing that may differ next time."""
 _LOGIN = (301, 302, 303, 307, 308)
 _CONFLICT = 409
 _MISSING = (404, 405, 501)
@@ -162,6 +164,8 @@ class Client:
             return ConflictError(SYSTEM, message)
         if status in _MISSING:
             return MissingError(status, message)
+        if _INVALID in said:
+            return RefusedError(status, message, hint="`orc check FILE` says what the server does differently")
         if status in _AGAIN:
             return UnansweredError(SYSTEM, message)
         return RefusedError(status, message, hint=_HINTS.get(status, ""))

@@ -5,7 +5,7 @@ What the server passes over in silence, a task that never began, is told as the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
 from orchestrator.ir.spec import COMPLETED, Component, Dag, PipelineSpec, Task
@@ -35,6 +35,8 @@ class Progress:
 
     pipeline: PipelineSpec
     why: Why
+    told: Collection[str] = ()
+    """Paths of the tasks of which it is known already that they went well."""
     attempts: dict[str, int] = field(default_factory=dict)
     """The attempt of each task that was told last."""
     outcomes: dict[str, _Outcome] = field(default_factory=dict)
@@ -147,6 +149,9 @@ class _Look:
         identity = graph.identity(segments)
         if identity.path in self.progress.outcomes:
             return self.progress.outcomes[identity.path]
+        if identity.path in self.progress.told and seen.status.good:
+            self.progress.outcomes[identity.path] = outcome = _Outcome(seen.status, seen.outputs)
+            return outcome
         if seen.status not in (Status.SKIPPED, Status.NOT_TRIGGERED) and not seen.of_driver:
             self._tell_attempts(identity, seen)
         status, reason = seen.status, seen.reason

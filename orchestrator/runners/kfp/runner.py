@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Collection, Generator, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -73,6 +73,8 @@ class Request:
     """Where artifacts are kept; "" for the server's choice."""
     existing: str = ""
     """KFP's id of a run that is there already: it is watched, and nothing is submitted."""
+    told: Collection[str] = ()
+    """Paths of the tasks of which it is known already that they went well: they are not told again."""
     started: Callable[[str], None] = _unseen
     """Told KFP's id of the run as soon as it is known, before the first event."""
     pods: Pods = field(default_factory=Pods)

@@ -23,8 +23,12 @@ PATIENCE = 600.0
 """Seconds the server may be gone while a run goes on."""
 _WAITS = 300.0
 """Seconds after which a task that has no pod is spoken of."""
-_SETTLES = 5
-"""Looks after a run has ended that are waited for how its tasks ended."""
+_ONCE = (
+    "; it was not tried again: templateDefaults in the ConfigMap workflow-controller-configmap "
+    "allow that for lost pods only"
+)
+_SETTLES, _BEGINS = 10, 60
+"""Looks in which a run that has ended, or was begun again, is waited for to tell the same of its tasks."""
 _QUESTIONS = 20
 """Failures of a run of which the workflow engine is asked: each answer is of the whole run."""
 
@@ -50,7 +54,7 @@ class Watch:
         """What happens until the run has ended."""
         request = self.request
         eye = Eye(self.client, request.pipeline, request.platform)
-        progress = Progress(request.pipeline, self._why)
+        progress = Progress(request.pipeline, self._why, request.told)
         pause, cancelled, settling = SHORTEST, False, 0
         while True:
             try:
@@ -60,8 +64,8 @@ class Watch:
                 yield from self._patient(error)
                 self.sleep(LONGEST)
                 continue
-            if run.status.final and settling < _SETTLES and not all(each.status.final for each in run.tasks.values()):
-                settling += 1  # The server writes down that a run has ended, and then how its tasks have.
+            if _lags(run) and settling < (_SETTLES if run.status.final else _BEGINS):
+                settling += 1
                 self.sleep(1)
                 continue
             cancelled = cancelled or run.cancelling or request.cancelled()
@@ -146,7 +150,7 @@ class Watch:
         whose = "its driver failed: " if seen.of_driver else ""
         found = self._pod_says(seen)
         if found:
-            return whose + found
+            return whose + found + (_ONCE if _is_retried(seen) and len(seen.attempts) == 1 else "")
         pod = f"; see the log of the pod {seen.pods[-1]}" if seen.pods else ""
         return f"{whose}the server does not say why{pod}"
 
@@ -175,6 +179,19 @@ class Watch:
             if said:
                 return said
         return ""
+
+
+def _lags(run: SeenRun) -> bool:
+    """Whether what is told of the tasks is older than what is told of the run, which the server writes down first."""
+    if run.status.final:
+        return not all(each.status.final for each in run.tasks.values())
+    root = run.tasks.get("")
+    return bool(root and root.status.final)
+
+
+def _is_retried(seen: Seen) -> bool:
+    """Whether the pods are those of a task with a retry policy, by what KFP's server calls them."""
+    return any("retry-system-container-impl" in each for each in seen.pods)
 
 
 def is_of(pod: str, seen: Seen) -> bool:

@@ -100,8 +100,12 @@ def serving(folder: Path, *arguments: str) -> Iterator[Kfp]:
             assert process.stdout
             yield Kfp(process.stdout.readline().strip(), folder)
         finally:
-            process.send_signal(signal.SIGINT)
-            process.wait(30)
+            process.terminate()  # Not SIGINT: what a shell starts in the background, CI for one, has that ignored.
+            try:
+                process.wait(30)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                raise
             # What was deployed there has a model server of its own.
             for file in folder.rglob("server.json"):
                 with contextlib.suppress(ProcessLookupError):

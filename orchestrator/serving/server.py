@@ -17,7 +17,7 @@ from pathlib import Path
 import uvicorn
 
 from orchestrator.errors import BackendError, OrchestratorError
-from orchestrator.serving import app, backend, declarations, place
+from orchestrator.serving import app, backends, declarations, place
 from orchestrator.serving.host import Host
 from orchestrator.serving.metrics import Metrics
 from orchestrator.serving.work import Work
@@ -74,7 +74,7 @@ class _Process:
 
     async def run(self, listener: socket.socket) -> None:
         work = Work()
-        host = Host(self.state, backend.load, Metrics())
+        host = Host(self.state, backends.load, Metrics())
         config = uvicorn.Config(
             app.create(host, work),
             log_config=None,

@@ -268,7 +268,7 @@ def test_in_the_foreground_until_interrupted(state: Path, penguins: Any, declara
 
 def test_nothing_heavy_is_imported_before_a_model_needs_it() -> None:
     code = (
-        "import sys; from orchestrator.serving import local, server, backend;"
+        "import sys; from orchestrator.serving import local, server, backends;"
         "print(sorted({'pandas', 'sklearn', 'scipy', 'mlflow', 'tensorflow', 'httpx', 'joblib'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -1,4 +1,4 @@
-"""A model folder as the server sees it; what the model needs is imported when it is loaded, not before."""
+"""A scikit-learn or Keras model folder of our own, with the transform it was trained with, as the server sees it."""
 
 from __future__ import annotations
 

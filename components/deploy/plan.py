@@ -8,9 +8,9 @@ from orchestrator.deployment import resolved
 from orchestrator.deployment.resolved import Find
 from orchestrator.errors import OrchestratorError
 from orchestrator.registry import ModelVersion
-from orchestrator.serving import endpoint
 from orchestrator.serving.declarations import Declaration
 from orchestrator.serving.endpoint import Endpoint
+from orchestrator.serving.traffic import Variant
 
 
 def plan(version: str, spec: Endpoint, find: Find, *, run: str, at: datetime) -> Declaration:
@@ -30,7 +30,7 @@ def plan(version: str, spec: Endpoint, find: Find, *, run: str, at: datetime) ->
     return resolved.declaration(spec, versions, example=deployed, run=run, at=at)
 
 
-def _version(variant: endpoint.Variant, deployed: ModelVersion, find: Find) -> ModelVersion:
+def _version(variant: Variant, deployed: ModelVersion, find: Find) -> ModelVersion:
     """The deployed version for a variant that names its registered model; a fixed one for `name@alias` or `name/3`."""
     named = variant.model.removeprefix("models:/")
     if named == deployed.name:

@@ -15,6 +15,7 @@ from orchestrator.serving.declarations import Declaration
 from orchestrator.serving.endpoint import Endpoint
 from orchestrator.serving.kserve import check as for_kserve
 from orchestrator.serving.kserve import objects
+from orchestrator.serving.traffic import Variant
 from orchestrator.settings import Settings
 
 Find = Callable[[str], ModelVersion]
@@ -56,6 +57,8 @@ def declaration(
             path=str(versions[variant.name].path.absolute()),
             digest=versions[variant.name].digest,
             weight=variant.weight,
+            format=variant.format,
+            shadow=variant.shadow,
         )
         for variant in spec.variants
     )
@@ -88,6 +91,6 @@ def check(version: ModelVersion) -> None:
         )
 
 
-def _reference(variant: endpoint.Variant) -> str:
+def _reference(variant: Variant) -> str:
     named = variant.model.removeprefix("models:/")
     return variant.model if "@" in named or "/" in named else f"{named}@{CHAMPION}"

@@ -14,7 +14,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from orchestrator.errors import BackendError, OrchestratorError
-from orchestrator.serving import endpoint
+from orchestrator.serving import endpoint, quantity, traffic
 
 VERSION = 1
 
@@ -30,6 +30,8 @@ class Variant(BaseModel):
     path: str
     digest: str
     weight: float = Field(default=1.0, ge=0, allow_inf_nan=False)
+    format: traffic.Format = "native"
+    shadow: float | None = Field(default=None, gt=0, le=100)
 
 
 class Declaration(BaseModel):
@@ -38,7 +40,7 @@ class Declaration(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     version: Literal[1] = 1
-    name: endpoint.Name
+    name: quantity.Name
     url: str = ""
     variants: tuple[Variant, ...] = Field(min_length=1)
     spec: endpoint.Endpoint

@@ -17,6 +17,7 @@ from typing import Any
 from orchestrator.serving import endpoint
 from orchestrator.serving.declarations import Declaration
 from orchestrator.serving.kserve import payload, runtime
+from orchestrator.serving.replicas import Resources
 
 Manifest = Mapping[str, Any]
 
@@ -170,7 +171,7 @@ def _placement(spec: endpoint.Endpoint) -> dict[str, Any]:
     }
 
 
-def _resources(asked: endpoint.Resources) -> dict[str, Any]:
+def _resources(asked: Resources) -> dict[str, Any]:
     """Requests and limits in full: KServe fills in what is missing, and its limit may be below our request."""
     given = {"cpu": asked.cpu or _CPU, "memory": _quantity(asked.memory) if asked.memory else _MEMORY}
     if asked.accelerator is not None:

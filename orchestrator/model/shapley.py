@@ -172,7 +172,7 @@ def _weights(sets: NDArray[np.bool_]) -> Floats:
     total = factorial(many)
     joined = np.array([factorial(s - 1) * factorial(many - s) / total if s else 0.0 for s in range(many + 1)])
     left = np.array([factorial(s) * factorial(many - s - 1) / total if s < many else 0.0 for s in range(many + 1)])
-    return np.where(sets, joined[size][:, None], -left[size][:, None])
+    return np.asarray(np.where(sets, joined[size][:, None], -left[size][:, None]))
 
 
 def _sampled(

@@ -19,7 +19,7 @@ READ_BACK = 256 * 1024 * 1024
 """Bytes up to which what was uploaded is read again; of more the sizes are compared, as reading it takes as long."""
 _SYSTEM = "file storage"
 # An object appears there whole or not at all; elsewhere a file that is being written has a name of its own.
-_WHOLE = ("s3", "s3a", "gs", "gcs", "az", "abfs", "memory")
+WHOLE = ("s3", "s3a", "gs", "gcs", "az", "abfs", "memory")
 _ODD = re.compile(r"[^A-Za-z0-9._-]+")
 _SECRETS = "credentials come from the environment: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or those of your cloud"
 
@@ -59,8 +59,8 @@ def content(path: Path) -> Content:
 
 def put(given: Content, uri: str, said: Said = lambda _: None) -> bool:
     """Upload content to a URI unless it is there already; whether it was not. Raises BackendError."""
-    with _told(uri):
-        system, place = _system(uri)
+    with telling(uri):
+        system, place = system_of(uri)
         if _holds(system, place, given):
             return False
         for file, target in _files(given, place):
@@ -69,7 +69,8 @@ def put(given: Content, uri: str, said: Said = lambda _: None) -> bool:
     return True
 
 
-def _system(uri: str) -> tuple[Any, str]:
+def system_of(uri: str) -> tuple[Any, str]:
+    """The file system of a URI and the place in it, as they are now."""
     import fsspec
 
     found: tuple[Any, str] = fsspec.core.url_to_fs(uri)
@@ -102,7 +103,7 @@ def _send(system: Any, file: Path, target: str, said: Said) -> None:
             said(inc)
 
     protocol = system.protocol if isinstance(system.protocol, str) else system.protocol[0]
-    if protocol in _WHOLE:
+    if protocol in WHOLE:
         system.put_file(str(file), target, callback=Progress())
         return
     system.makedirs(target.rpartition("/")[0], exist_ok=True)
@@ -140,7 +141,7 @@ def _there(system: Any, place: str, given: Content) -> str:
 
 
 @contextlib.contextmanager
-def _told(uri: str) -> Iterator[None]:
+def telling(uri: str, doing: str = "write") -> Iterator[None]:
     """The errors of file systems, each of which has its own, as ours."""
     try:
         yield
@@ -151,7 +152,7 @@ def _told(uri: str) -> Iterator[None]:
         raise BackendError(_SYSTEM, f"{urlsplit(uri).scheme}: {error}", hint=hint) from error
     except Exception as error:
         told = str(error) or type(error).__name__
-        raise BackendError(_SYSTEM, f"cannot write {uri}: {told}", hint=_hint(error)) from error
+        raise BackendError(_SYSTEM, f"cannot {doing} {uri}: {told}", hint=_hint(error)) from error
 
 
 def _hint(error: Exception) -> str:

@@ -1,69 +1,104 @@
-"""One prediction request, from its body to its answer: limits, a variant, the codec, the model."""
+"""One prediction request, from its body to its answer: limits, a variant, the codec, the model. It knows no HTTP."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import random
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal
-
-from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
+from types import MappingProxyType
+from typing import NamedTuple, TypeVar
 
 from orchestrator.model.signature import Array, InputError
-from orchestrator.serving import binary, codec, v1, v2
+from orchestrator.serving import routing
 from orchestrator.serving.codec import Content, RequestError
+from orchestrator.serving.exchange import Exchange
 from orchestrator.serving.host import Host
 from orchestrator.serving.hosted import Hosted, Status, Variant
 from orchestrator.serving.metrics import Timings
+from orchestrator.serving.protocols import CODECS, Codec
 from orchestrator.serving.work import SMALL_BODY, Work
 
-_log = logging.getLogger(__name__)
-# In a request it asks for a variant; in an answer it names the one that gave it.
-VARIANT_HEADER = "x-variant"
+T = TypeVar("T")
 
-Protocol = Literal["v1", "v2"]
+_log = logging.getLogger(__name__)
+# Names a request in logs; an answer repeats it, or says the one it was given here.
+REQUEST_HEADER = "x-request-id"
+# The client's name for a prediction, by which what truly happened is joined to it later.
+INFERENCE_HEADER = "x-inference-id"
+LONGEST_REQUEST_ID = 128
+LONGEST_INFERENCE_ID = 64
+
+# Reads the body, of at most so many bytes.
+Read = Callable[[int], Awaitable[bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A request but for its body, which is only read once there is room for it."""
+
+    endpoint: str
+    protocol: str  # One of `protocols.CODECS`.
+    headers: Mapping[str, str]  # Their names in lower case.
+    version: str = ""
+    timeout: float | None = None  # Seconds; None: what the endpoint's limits say.
+
+
+class Answered(NamedTuple):
+    """What came of a call."""
+
+    content: Content
+    content_type: str
+    outputs: Mapping[str, Array] | None
 
 
 @dataclass(frozen=True, slots=True)
 class Answering:
-    """Answers prediction requests of either protocol."""
+    """Answers prediction requests of every protocol."""
 
     host: Host
     work: Work
 
-    async def v1(self, request: Request) -> Response:
-        return await self._answer(request, "v1")
+    async def answer(
+        self,
+        name: str,
+        protocol: str,
+        body: bytes,
+        headers: Mapping[str, str] = MappingProxyType({}),
+        *,
+        version: str = "",
+        timeout: float | None = None,
+    ) -> Exchange:
+        """The answer to a body that is here already, of whatever size; header names are in lower case.
 
-    async def v2(self, request: Request) -> Response:
-        return await self._answer(request, "v2")
+        Raises RequestError, with the HTTP status that says best what it is.
+        """
 
-    async def _answer(self, request: Request, protocol: Protocol) -> Response:
-        name: str = request.path_params["name"]
-        status = self.host.endpoints.get(name)
+        async def read(_: int) -> bytes:
+            return body
+
+        return await self.respond(Call(name, protocol, headers, version, timeout), read)
+
+    async def respond(self, call: Call, read: Read) -> Exchange:
+        """The answer to a call whose body is still to be read. Raises RequestError."""
+        status = self.host.endpoints.get(call.endpoint)
         variant: Variant | None = None
-        code = 200
-        headers = {"content-type": "application/json"}
         try:
-            endpoint = ready(self.host, name)
-            variant = _chosen(endpoint, request)
-            content = await self._within_limits(request, endpoint, variant, protocol)
-            headers[VARIANT_HEADER] = variant.declared.name
-            if content.json_length is not None:
-                headers |= {"content-type": "application/octet-stream", binary.HEADER: str(content.json_length)}
+            endpoint, status = routing.served(self.host, call.endpoint)
+            variant = routing.chosen(endpoint, call.version, call.headers)
+            exchange = await self._within_limits(call, read, endpoint, status, variant)
         except RequestError as error:
-            code, content = error.status, Content(codec.problem(error.message))
-            if code == 503:
-                headers["retry-after"] = "1"
-            elif code in (408, 413):
-                headers["connection"] = "close"  # What is left of the body is not worth reading.
-        self._count(status, variant, protocol, code)
-        return Response(content.body, code, headers)
+            self._count(status, variant, call.protocol, error.status)
+            raise
+        self._count(status, variant, call.protocol, exchange.status)
+        for observer in status.observers:
+            observer(exchange)
+        return exchange
 
-    def _count(self, status: Status | None, variant: Variant | None, protocol: Protocol, code: int) -> None:
+    def _count(self, status: Status | None, variant: Variant | None, protocol: str, code: int) -> None:
         if status is not None:
             status.served += 1
             status.failed += code >= 500
@@ -72,27 +107,32 @@ class Answering:
             status.name if status else "", named.name if named else "", named.version if named else "", protocol, code
         )
 
-    async def _within_limits(self, request: Request, endpoint: Hosted, variant: Variant, protocol: Protocol) -> Content:
+    async def _within_limits(
+        self, call: Call, read: Read, endpoint: Hosted, status: Status, variant: Variant
+    ) -> Exchange:
         limits = endpoint.declaration.spec.limits
-        status = self.host.endpoints[endpoint.declaration.name]
         if status.in_flight >= limits.concurrency:
             raise RequestError(f"{limits.concurrency} requests are being answered already: try again", status=503)
+        began, started = time.time(), time.perf_counter()
         release = self._admitted(status)
+        seconds = limits.timeout_seconds if call.timeout is None else call.timeout
         reading = True
         try:
-            async with asyncio.timeout(limits.timeout_seconds):
-                body = await _body(request, limits.body_bytes)
+            async with asyncio.timeout(seconds):
+                body = await read(limits.body_bytes)
                 reading = False
-                call = self._call(request, body, variant, protocol)
                 short = len(body) <= SMALL_BODY and variant.cost.is_short
+                work = self._work(call, body, variant)
                 handed_over, release = release, _nothing
-                return await self.work.run(call, short=short, finished=handed_over)
+                answered = await self.work.run(work, short=short, finished=handed_over)
         except TimeoutError:
             if reading:
                 raise RequestError(f"the body did not arrive within {limits.timeout}", status=408) from None
-            raise RequestError(f"the model did not answer within {limits.timeout}", status=504) from None
+            allowed = limits.timeout if call.timeout is None else f"{seconds:g} s"
+            raise RequestError(f"the model did not answer within {allowed}", status=504) from None
         finally:
             release()
+        return _exchange(call, variant, body, answered, began=began, seconds=time.perf_counter() - started)
 
     def _admitted(self, status: Status) -> Callable[[], None]:
         status.in_flight += 1
@@ -104,122 +144,85 @@ class Answering:
 
         return release
 
-    def _call(self, request: Request, body: bytes, variant: Variant, protocol: Protocol) -> Callable[[], Content]:
-        name = request.path_params["name"]
-        timings = self.host.metrics.timings(name)
-        if protocol == "v1":
-            return lambda: _respond_v1(body, variant, name, timings)
-        header = request.headers.get(binary.HEADER)
-        return lambda: _respond_v2(body, header, variant, name, timings)
+    def _work(self, call: Call, body: bytes, variant: Variant) -> Callable[[], Answered]:
+        if variant.respond is not None and call.protocol == "v1":
+            return lambda: _in_bytes(call, body, variant)
+        codec = CODECS[call.protocol]
+        timings = self.host.metrics.timings(call.endpoint)
+        return lambda: _in_columns(call, codec, body, variant, timings)
 
 
-def ready(host: Host, name: str) -> Hosted:
-    """The endpoint of that name, loaded. Raises RequestError: 404 when unknown, 503 when it could not be loaded."""
-    status = host.endpoints.get(name)
-    if status is None:
-        if not host.is_complete:
-            raise RequestError("the server is loading its models: try again", status=503)
-        known = ", ".join(sorted(host.endpoints))
-        raise RequestError(f"there is no model {name!r}" + (f" (served: {known})" if known else ""), status=404)
-    if status.hosted is None:
-        raise RequestError(f"model {name!r} is not ready: {status.reason}", status=503)
-    return status.hosted
+def _exchange(
+    call: Call, variant: Variant, body: bytes, answered: Answered, *, began: float, seconds: float
+) -> Exchange:
+    declared, said = variant.declared, call.headers
+    request_id = said.get(REQUEST_HEADER, "")
+    if not request_id or len(request_id) > LONGEST_REQUEST_ID:
+        request_id = f"{random.getrandbits(96):024x}"
+    return Exchange(
+        call.endpoint,
+        declared.name,
+        declared.model,
+        declared.version,
+        call.protocol,
+        request_id,
+        said.get(INFERENCE_HEADER, ""),
+        said.get("content-type", "application/json"),
+        body,
+        answered.content_type,
+        answered.content.body,
+        200,
+        began,
+        seconds,
+        answered.content.json_length,
+        answered.outputs,
+    )
 
 
-def of_version(endpoint: Hosted, version: str) -> Variant:
-    """The variant that serves a version. Raises RequestError."""
-    variant = endpoint.of_version(version)
-    if variant is None:
-        served = ", ".join(variant.declared.version for variant in endpoint.variants)
-        message = f"model {endpoint.declaration.name!r} has no version {version!r} here (served: {served})"
-        raise RequestError(message, status=404)
-    return variant
-
-
-def _chosen(endpoint: Hosted, request: Request) -> Variant:
-    """The variant the client wants, by version in the path or by name in a header; otherwise one by weight."""
-    if version := request.path_params.get("version"):
-        return of_version(endpoint, version)
-    name = request.headers.get(VARIANT_HEADER)
-    if name is None:
-        return endpoint.pick()
-    for variant in endpoint.variants:
-        if variant.declared.name == name:
-            return variant
-    known = ", ".join(variant.declared.name for variant in endpoint.variants)
-    raise RequestError(f"model {endpoint.declaration.name!r} has no variant {name!r} (known: {known})")
-
-
-async def _body(request: Request, limit: int) -> bytes:
-    """The whole body, never more than `limit` bytes in memory."""
-    encoding = request.headers.get("content-encoding", "identity")
-    if encoding != "identity":
-        raise RequestError(f"the body is encoded as {encoding!r}: send it as it is", status=415)
-    length = request.headers.get("content-length", "")
-    too_large = RequestError(f"the body is larger than {limit:,} bytes", status=413)
-    if length.isdigit() and int(length[:20]) > limit:
-        raise too_large
-    chunks: list[bytes] = []
-    size = 0
-    try:
-        async for chunk in request.stream():
-            size += len(chunk)
-            if size > limit:
-                raise too_large
-            chunks.append(chunk)
-    except ClientDisconnect:
-        raise RequestError("the client went away", status=400) from None
-    return b"".join(chunks)
-
-
-def _respond_v1(body: bytes, variant: Variant, name: str, timings: Timings) -> Content:
+def _in_columns(call: Call, codec: Codec, body: bytes, variant: Variant, timings: Timings) -> Answered:
+    """The way of a model that takes columns."""
     began = time.perf_counter()
     try:
-        columns, rows = v1.decode(body, variant.model.signature)
+        asked = codec.decode(body, variant.model.signature, call.headers)
     except InputError as error:
         raise RequestError(error.message) from None
     decoded = time.perf_counter()
-    outputs = _predicted(variant, name, lambda: variant.model.outputs(columns))
+    outputs = _guarded(call, variant, lambda: variant.model.outputs(asked.columns))
     predicted = time.perf_counter()
-    content = v1.encode(next(iter(outputs.values())).tolist())
-    _observe(timings, began, decoded, predicted, rows)
-    return content
+    content = codec.encode(call.endpoint, variant.declared.version, asked, outputs)
+    timings.preprocess.observe(decoded - began)
+    timings.predict.observe(predicted - decoded)
+    timings.postprocess.observe(time.perf_counter() - predicted)
+    timings.rows.observe(asked.rows)
+    return Answered(content, "application/json" if content.json_length is None else "application/octet-stream", outputs)
 
 
-def _respond_v2(body: bytes, header: str | None, variant: Variant, name: str, timings: Timings) -> Content:
-    began = time.perf_counter()
-    try:
-        request = v2.decode(body, variant.model.signature, header)
-    except InputError as error:
-        raise RequestError(error.message) from None
-    decoded = time.perf_counter()
-    outputs = _predicted(variant, name, lambda: variant.model.outputs(request.columns))
-    predicted = time.perf_counter()
-    content = v2.encode(name, variant.declared.version, request, outputs)
-    _observe(timings, began, decoded, predicted, request.rows)
-    return content
+def _in_bytes(call: Call, body: bytes, variant: Variant) -> Answered:
+    """The way of a model that reads bodies and writes answers itself."""
+    respond = variant.respond
+    assert respond is not None  # noqa: S101  Asked before.
+    content_type = call.headers.get("content-type", "application/json")
+    accept = call.headers.get("accept", "*/*")
+    answer, kind = _guarded(call, variant, lambda: respond(body, content_type, accept))
+    return Answered(Content(answer), kind, None)
 
 
-def _predicted(variant: Variant, name: str, predict: Callable[[], dict[str, Array]]) -> dict[str, Array]:
+def _guarded(call: Call, variant: Variant, predict: Callable[[], T]) -> T:
+    """What the model gives; whatever it raises becomes an answer."""
     began = time.perf_counter()
     try:
         return predict()
     except InputError as error:
         raise RequestError(error.message) from None
+    except RequestError:
+        raise
     except Exception as error:  # Whatever a model does; the server goes on.
         reference = uuid.uuid4().hex[:8]
-        _log.exception("%s version %s failed [%s]", name, variant.declared.version, reference)
+        _log.exception("%s version %s failed [%s]", call.endpoint, variant.declared.version, reference)
         message = f"the model failed: {type(error).__name__} (reference {reference} in the server's log)"
         raise RequestError(message, status=500) from error
     finally:
         variant.cost.observe(time.perf_counter() - began)
-
-
-def _observe(timings: Timings, began: float, decoded: float, predicted: float, rows: int) -> None:
-    timings.preprocess.observe(decoded - began)
-    timings.predict.observe(predicted - decoded)
-    timings.postprocess.observe(time.perf_counter() - predicted)
-    timings.rows.observe(rows)
 
 
 def _nothing() -> None:

@@ -12,24 +12,25 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from orchestrator.serving import answer, codec, metrics, page, tensors
+from orchestrator.serving import codec, metrics, page, routing, tensors
 from orchestrator.serving.answer import Answering
 from orchestrator.serving.codec import RequestError
 from orchestrator.serving.host import Host
 from orchestrator.serving.hosted import Hosted, Status, Variant
+from orchestrator.serving.predictions import Predictions
 from orchestrator.serving.work import Work
 
 
 def create(host: Host, work: Work) -> Starlette:
     """The application over these endpoints."""
-    answering = Answering(host, work)
+    predictions = Predictions(Answering(host, work))
     surface = _Surface(host)
     model = "/v2/models/{name}"
     version = model + "/versions/{version}"
     routes = [
-        Route("/v1/models/{name}:predict", answering.v1, methods=["POST"]),
-        Route(model + "/infer", answering.v2, methods=["POST"]),
-        Route(version + "/infer", answering.v2, methods=["POST"]),
+        Route("/v1/models/{name}:predict", predictions.v1, methods=["POST"]),
+        Route(model + "/infer", predictions.v2, methods=["POST"]),
+        Route(version + "/infer", predictions.v2, methods=["POST"]),
         Route("/", surface.root),
         Route("/metrics", surface.metrics),
         Route("/endpoints", surface.endpoints),
@@ -78,7 +79,7 @@ class _Surface:
         if name.endswith(":predict"):
             # Its own route takes POST alone, so that any other method is led here.
             raise HTTPException(405, headers={"Allow": "POST"})
-        answer.ready(self.host, name)
+        routing.ready(self.host, name)
         return _json({"name": name, "ready": True})
 
     async def server(self, _: Request) -> Response:
@@ -96,15 +97,15 @@ class _Surface:
         return _json({"ready": False, "error": "; ".join(reasons) or "the server is loading its models"}, 503)
 
     async def v2_model(self, request: Request) -> Response:
-        endpoint = answer.ready(self.host, request.path_params["name"])
+        endpoint = routing.ready(self.host, request.path_params["name"])
         version = request.path_params.get("version")
-        variant = answer.of_version(endpoint, version) if version else endpoint.main
+        variant = routing.of_version(endpoint, version) if version else endpoint.main
         return _json(_metadata(endpoint, variant))
 
     async def v2_ready(self, request: Request) -> Response:
-        endpoint = answer.ready(self.host, request.path_params["name"])
+        endpoint = routing.ready(self.host, request.path_params["name"])
         if version := request.path_params.get("version"):
-            answer.of_version(endpoint, version)
+            routing.of_version(endpoint, version)
         return _json({"name": endpoint.declaration.name, "ready": True})
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from orchestrator.errors import OrchestratorError
 from orchestrator.serving import declarations, hosted
+from orchestrator.serving.exchange import Watcher
 from orchestrator.serving.hosted import Load, Status
 from orchestrator.serving.metrics import Metrics
 
@@ -17,8 +18,9 @@ _log = logging.getLogger(__name__)
 class Host:
     """The endpoints by name. `refresh` may block for seconds and runs in a thread; reading is safe at any time."""
 
-    def __init__(self, state: Path, load: Load, metrics: Metrics) -> None:
+    def __init__(self, state: Path, load: Load, metrics: Metrics, watchers: Sequence[Watcher] = ()) -> None:
         self.state = state
+        self.watchers = watchers
         self.metrics = metrics
         self.is_complete = False  # Whether every declaration has been looked at once.
         self.was_used = False  # Whether anything was ever declared.
@@ -64,6 +66,8 @@ class Host:
             _log.exception("%s: loading failed", name)
             self._keep(status, f"{type(error).__name__}: {error}", attempted)
         else:
+            attached = (watcher.attach(declaration) for watcher in self.watchers)
+            status.observers = tuple(observer for observer in attached if observer is not None)
             # In this order: who reads `attempted` in another thread may rely on the rest.
             status.hosted, status.reason, status.attempted = loaded, "", attempted
             self._endpoints = {**self._endpoints, name: status}
@@ -80,5 +84,7 @@ class Host:
 
     def _forget(self, name: str) -> None:
         self._endpoints = {other: status for other, status in self._endpoints.items() if other != name}
+        for watcher in self.watchers:
+            watcher.detach(name)
         self.metrics.removed(name)
         _log.info("%s: no longer served", name)

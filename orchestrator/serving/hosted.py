@@ -15,6 +15,7 @@ from orchestrator.errors import OrchestratorError
 from orchestrator.model.signature import Array, Columns, Signature, columns_from_records
 from orchestrator.serving import declarations
 from orchestrator.serving.declarations import Declaration
+from orchestrator.serving.exchange import Observer
 
 # Below this the hop to another thread (15 to 37 us) costs more than the wait it saves the others.
 SHORT_SECONDS = 0.0005
@@ -35,6 +36,9 @@ class Model(Protocol):
 
 
 Load = Callable[[Path, str], Model]
+# A model may also have a method `respond` that takes a V1 request as it came: its body, its content type and what the
+# client accepts; it gives the answer's body and content type. InputError, as anywhere, becomes a 400.
+Respond = Callable[[bytes, str, str], tuple[bytes, str]]
 
 
 @dataclass(slots=True)
@@ -60,6 +64,7 @@ class Variant:
     cost: Cost = field(default_factory=Cost)
     # What the model gave for its own example: the types and shapes in its metadata.
     outputs: Mapping[str, Array] | None = None
+    respond: Respond | None = None
 
     @property
     def label(self) -> str:
@@ -101,6 +106,7 @@ class Status:
     in_flight: int = 0
     served: int = 0
     failed: int = 0
+    observers: tuple[Observer, ...] = ()  # Told of each exchange.
 
 
 def load(declaration: Declaration, name: str, loader: Load, previous: Hosted | None = None) -> Hosted:
@@ -115,7 +121,8 @@ def load(declaration: Declaration, name: str, loader: Load, previous: Hosted | N
             variants.append(replace(known, declared=declared))
             continue
         try:
-            variant = _warm(Variant(declared, loader(Path(declared.path), declared.digest)))
+            model = loader(Path(declared.path), declared.digest)
+            variant = _warm(Variant(declared, model, respond=getattr(model, "respond", None)))
         except OrchestratorError as error:
             label = f"{declared.model} version {declared.version}"
             raise OrchestratorError(f"{label}: {error.message}", hint=error.hint) from error

@@ -1,0 +1,54 @@
+"""Which endpoint and which of its variants a request is for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from orchestrator.serving.codec import RequestError
+from orchestrator.serving.host import Host
+from orchestrator.serving.hosted import Hosted, Status, Variant
+
+# In a request it asks for a variant; in an answer it names the one that gave it.
+VARIANT_HEADER = "x-variant"
+
+
+def ready(host: Host, name: str) -> Hosted:
+    """The endpoint of that name. Raises RequestError: 404 when unknown, 503 when it could not be loaded."""
+    return served(host, name)[0]
+
+
+def served(host: Host, name: str) -> tuple[Hosted, Status]:
+    """The endpoint of that name, and how it fares. Raises RequestError as `ready` does."""
+    status = host.endpoints.get(name)
+    if status is None:
+        if not host.is_complete:
+            raise RequestError("the server is loading its models: try again", status=503)
+        known = ", ".join(sorted(host.endpoints))
+        raise RequestError(f"there is no model {name!r}" + (f" (served: {known})" if known else ""), status=404)
+    if status.hosted is None:
+        raise RequestError(f"model {name!r} is not ready: {status.reason}", status=503)
+    return status.hosted, status
+
+
+def of_version(endpoint: Hosted, version: str) -> Variant:
+    """The variant that serves a version. Raises RequestError."""
+    variant = endpoint.of_version(version)
+    if variant is None:
+        served = ", ".join(variant.declared.version for variant in endpoint.variants)
+        message = f"model {endpoint.declaration.name!r} has no version {version!r} here (served: {served})"
+        raise RequestError(message, status=404)
+    return variant
+
+
+def chosen(endpoint: Hosted, version: str, headers: Mapping[str, str]) -> Variant:
+    """The variant the client wants, by version in the path or by name in a header; otherwise one by weight."""
+    if version:
+        return of_version(endpoint, version)
+    name = headers.get(VARIANT_HEADER)
+    if name is None:
+        return endpoint.pick()
+    for variant in endpoint.variants:
+        if variant.declared.name == name:
+            return variant
+    known = ", ".join(variant.declared.name for variant in endpoint.variants)
+    raise RequestError(f"model {endpoint.declaration.name!r} has no variant {name!r} (known: {known})")

@@ -89,6 +89,11 @@ def builder() -> Engine:
             if not prepare.TAR.exists():
                 pytest.skip("the test image is not there: `make containers` makes it")
             subprocess.run([found.program, "import", str(prepare.TAR), IMAGE], capture_output=True, check=True)
+        trial = [found.program, "run", "--rm", IMAGE, "true"]
+        tried = subprocess.run(trial, capture_output=True, text=True, timeout=120, check=False)
+        if tried.returncode:  # Where nothing starts, nothing is built.
+            told.append(f"{program} starts nothing on this machine: {tried.stderr.strip()[-200:]}")
+            continue
         return found
     pytest.skip("; ".join(told))
 

@@ -181,7 +181,7 @@ def test_pods_are_told_by_task(server: Server, soon: Soon) -> None:
 def test_a_server_that_is_gone_for_a_while_does_not_end_the_watching(native: Server, soon: Soon) -> None:
     native.fail("503", "/runs/[^/]+$", times=7, skip=1)
     begun = time.monotonic()
-    events = list(kfp.run(request(native, task("a")), sleep=lambda _: soon(0.01)))
+    events = list(kfp.run(request(native, task("a", "time.sleep(1.5)")), sleep=lambda _: soon(0.01)))
     assert outcome(events) == ("SUCCEEDED", "")
     assert any("the run goes on, and is looked for again" in each for each in warnings(events))
     assert time.monotonic() - begun < 30

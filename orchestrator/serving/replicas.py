@@ -17,10 +17,10 @@ class Scaling(Document):
     min: int = Field(default=1, ge=0)
     max: int = Field(default=1, ge=1)
     # How busy replicas are before there are more: percent of their CPU or memory, or requests (at once, or a second).
-    target: int = Field(default=80, ge=1)
-    metric: Literal["cpu", "memory", "concurrency", "rps"] = "cpu"
-    # Who scales on a cluster; by default Kubernetes' own autoscaler.
-    by: Literal["hpa", "keda", "knative"] = "hpa"
+    target: int | None = Field(default=None, ge=1)
+    metric: Literal["cpu", "memory", "concurrency", "rps"] | None = None
+    # Who scales on a cluster. What is left out of the three follows the mode: see `serving.kserve.scaling`.
+    by: Literal["hpa", "keda", "knative"] | None = None
     # After this long without a request a serverless model is unloaded; the next request loads it.
     idle: Time = "10m"
 
@@ -28,8 +28,9 @@ class Scaling(Document):
     def _ordered(self) -> Scaling:
         if self.max < self.min:
             raise ValueError(f"scaling.max ({self.max}) is below scaling.min ({self.min})")
-        if self.metric in ("cpu", "memory") and self.target > 100:
-            raise ValueError(f"scaling.target is a percentage of {self.metric}, not {self.target}", "1 to 100")
+        metric = self.metric or ("concurrency" if self.by == "knative" else "cpu")
+        if metric in ("cpu", "memory") and (self.target or 0) > 100:
+            raise ValueError(f"scaling.target is a percentage of {metric}, not {self.target}", "1 to 100")
         return self
 
     @property

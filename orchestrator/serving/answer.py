@@ -86,25 +86,34 @@ class Answering:
         """The answer to a call whose body is still to be read. Raises RequestError."""
         status = self.host.endpoints.get(call.endpoint)
         variant: Variant | None = None
+        began = time.perf_counter()
         try:
             endpoint, status = routing.served(self.host, call.endpoint)
             variant = routing.chosen(endpoint, call.version, call.headers)
             exchange = await self._within_limits(call, read, endpoint, status, variant)
         except RequestError as error:
-            self._count(status, variant, call.protocol, error.status)
+            self._count(status, variant, call.protocol, error.status, time.perf_counter() - began, error.kind)
             raise
-        self._count(status, variant, call.protocol, exchange.status)
+        self._count(status, variant, call.protocol, exchange.status, exchange.seconds)
         for observer in status.observers:
             observer(exchange)
         return exchange
 
-    def _count(self, status: Status | None, variant: Variant | None, protocol: str, code: int) -> None:
+    def _count(
+        self, status: Status | None, variant: Variant | None, protocol: str, code: int, seconds: float, kind: str = ""
+    ) -> None:
         if status is not None:
             status.served += 1
             status.failed += code >= 500
         named = variant.declared if variant else None
         self.host.metrics.request(
-            status.name if status else "", named.name if named else "", named.version if named else "", protocol, code
+            status.name if status else "",
+            named.name if named else "",
+            named.version if named else "",
+            protocol,
+            code,
+            seconds=seconds,
+            kind=kind,
         )
 
     async def _within_limits(
@@ -112,7 +121,8 @@ class Answering:
     ) -> Exchange:
         limits = endpoint.declaration.spec.limits
         if status.in_flight >= limits.concurrency:
-            raise RequestError(f"{limits.concurrency} requests are being answered already: try again", status=503)
+            message = f"{limits.concurrency} requests are being answered already: try again"
+            raise RequestError(message, status=503, kind="overloaded")
         began, started = time.time(), time.perf_counter()
         release = self._admitted(status)
         seconds = limits.timeout_seconds if call.timeout is None else call.timeout

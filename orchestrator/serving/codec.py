@@ -13,11 +13,15 @@ T = TypeVar("T")
 
 
 class RequestError(OrchestratorError):
-    """A request that cannot be answered; `status` is the HTTP status it gets and the message its `error`."""
+    """A request that cannot be answered; `status` is the HTTP status it gets and the message its `error`.
 
-    def __init__(self, message: str, *, status: int = 400, hint: str = "") -> None:
+    `kind` is what metrics count it as, where the status says too little.
+    """
+
+    def __init__(self, message: str, *, status: int = 400, hint: str = "", kind: str = "") -> None:
         super().__init__(message, hint=hint)
         self.status = status
+        self.kind = kind
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from orchestrator.errors import OrchestratorError
 from orchestrator.serving import declarations, hosted
 from orchestrator.serving.exchange import Watcher
 from orchestrator.serving.hosted import Load, Status
-from orchestrator.serving.metrics import Metrics
+from orchestrator.serving.metrics import Metrics, Shown
 
 _log = logging.getLogger(__name__)
 
@@ -72,6 +72,7 @@ class Host:
             status.hosted, status.reason, status.attempted = loaded, "", attempted
             self._endpoints = {**self._endpoints, name: status}
             self.metrics.loaded(name, ready=True, outcome="loaded")
+            self.metrics.serving(name, (_shown(variant.declared) for variant in loaded.variants))
             _log.info("%s: serving %s", name, ", ".join(variant.label for variant in loaded.variants))
 
     def _keep(self, status: Status, reason: str, attempted: str) -> None:
@@ -88,3 +89,7 @@ class Host:
             watcher.detach(name)
         self.metrics.removed(name)
         _log.info("%s: no longer served", name)
+
+
+def _shown(variant: declarations.Variant) -> Shown:
+    return Shown(variant.name, variant.model, variant.version, variant.format, variant.weight)

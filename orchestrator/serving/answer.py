@@ -92,15 +92,24 @@ class Answering:
             variant = routing.chosen(endpoint, call.version, call.headers)
             exchange = await self._within_limits(call, read, endpoint, status, variant)
         except RequestError as error:
-            self._count(status, variant, call.protocol, error.status, time.perf_counter() - began, error.kind)
+            self._count(
+                status, variant, call.protocol, error.status, seconds=time.perf_counter() - began, kind=error.kind
+            )
             raise
-        self._count(status, variant, call.protocol, exchange.status, exchange.seconds)
+        self._count(status, variant, call.protocol, exchange.status, seconds=exchange.seconds)
         for observer in status.observers:
             observer(exchange)
         return exchange
 
     def _count(
-        self, status: Status | None, variant: Variant | None, protocol: str, code: int, seconds: float, kind: str = ""
+        self,
+        status: Status | None,
+        variant: Variant | None,
+        protocol: str,
+        code: int,
+        *,
+        seconds: float,
+        kind: str = "",
     ) -> None:
         if status is not None:
             status.served += 1

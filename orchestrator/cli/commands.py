@@ -28,6 +28,7 @@ _WHERE = {
     },
     "Serving": {
         "endpoints": "endpoints.app",
+        "endpoint": "endpoint.app",
         "serve": "endpoints.serve",
         "models": "models.app",
     },

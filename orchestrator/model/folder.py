@@ -116,6 +116,9 @@ def load(path: Path, digest: str | None = None) -> Model:
     manifest = manifests.read(path)
     if digest is not None:
         _expect(path, digest)
+    if manifest.flavor not in ESTIMATOR:
+        hint = "deploy it, and ask its endpoint"
+        raise OrchestratorError(f"the model {path} is a program that came with it; only a server runs it", hint=hint)
     wanted = {TRANSFORM, ESTIMATOR[manifest.flavor]}
     if set(manifest.files) != wanted:
         raise OrchestratorError(f"the model {path} names files {sorted(manifest.files)}, expected {sorted(wanted)}")

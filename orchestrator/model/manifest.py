@@ -15,8 +15,9 @@ from orchestrator.model.transform import column, column_values
 VERSION = 1
 NAME = "model.json"
 
-Flavor = Literal["sklearn", "keras"]
-Problem = Literal["classification", "regression", "clustering"]
+# The last two are programs that came with a model: a class, and the functions of an inference.py.
+Flavor = Literal["sklearn", "keras", "python", "handlers"]
+Problem = Literal["classification", "regression", "clustering", "other"]
 Class = str | bool | int
 
 
@@ -34,6 +35,18 @@ class Training:
 
 
 @dataclass(frozen=True, slots=True)
+class Package:
+    """A model that brings its own program: which file, and class, answers, what that needs, and a request it takes."""
+
+    entry: str
+    requirements: tuple[str, ...] = ()
+    # The request lies in the folder as it is; this is its content type.
+    content_type: str = "application/json"
+    # Whether a person wrote the signature, so that requests are held to it; or it was read off the example.
+    declared: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Manifest:
     """A model in words and digests: enough to serve it, to judge it, and to refuse it."""
 
@@ -47,12 +60,13 @@ class Manifest:
     training: Training = Training()
     versions: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
+    package: Package | None = None
 
 
 def dump(manifest: Manifest) -> str:
     """The manifest as JSON text."""
     signature, training = manifest.signature, manifest.training
-    document = {
+    document: dict[str, Any] = {
         "version": VERSION,
         "flavor": manifest.flavor,
         "algorithm": manifest.algorithm,
@@ -76,6 +90,8 @@ def dump(manifest: Manifest) -> str:
         "versions": dict(sorted(manifest.versions.items())),
         "files": dict(sorted(manifest.files.items())),
     }
+    if manifest.package is not None:
+        document["package"] = _package_values(manifest.package)
     return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
@@ -133,4 +149,23 @@ def _manifest(document: Mapping[str, Any]) -> Manifest:
         ),
         versions=document["versions"],
         files=document["files"],
+        package=_package(document["package"]) if "package" in document else None,
+    )
+
+
+def _package_values(package: Package) -> dict[str, Any]:
+    return {
+        "entry": package.entry,
+        "requirements": list(package.requirements),
+        "content_type": package.content_type,
+        "declared": package.declared,
+    }
+
+
+def _package(document: Mapping[str, Any]) -> Package:
+    return Package(
+        entry=document["entry"],
+        requirements=tuple(document["requirements"]),
+        content_type=document["content_type"],
+        declared=document["declared"],
     )

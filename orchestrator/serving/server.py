@@ -18,6 +18,7 @@ import uvicorn
 
 from orchestrator.errors import BackendError, OrchestratorError
 from orchestrator.serving import app, backends, declarations, place
+from orchestrator.serving.capture.captures import Captures
 from orchestrator.serving.host import Host
 from orchestrator.serving.metrics import Metrics
 from orchestrator.serving.work import Work
@@ -74,7 +75,9 @@ class _Process:
 
     async def run(self, listener: socket.socket) -> None:
         work = Work()
-        host = Host(self.state, backends.load, Metrics())
+        metrics = Metrics()
+        captures = Captures(self.state, metrics)
+        host = Host(self.state, backends.load, metrics, [captures])
         config = uvicorn.Config(
             app.create(host, work),
             log_config=None,
@@ -96,6 +99,7 @@ class _Process:
             with contextlib.suppress(asyncio.CancelledError):
                 await watch
             work.close()
+            captures.close()
 
     async def _watch(self, host: Host, server: uvicorn.Server) -> None:
         began = time.monotonic()

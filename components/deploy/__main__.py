@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import signal
@@ -9,6 +10,7 @@ import sys
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from components.deploy import inference, plan
 from components.deploy.deploy import Deployed, deploy
@@ -41,7 +43,7 @@ def main(task: program.Task) -> None:
 
 def _here(task: program.Task, spec: Endpoint, state: Path) -> None:
     uri = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{state / 'mlflow.db'}"
-    _write(task, deploy(_plan(task, spec, uri, state), state, say=task.log))
+    _write(task, deploy(_plan(task, spec, uri, state), state, say=task.log, progress=task.progress))
 
 
 def _on_cluster(task: program.Task, document: Source, spec: Endpoint) -> None:
@@ -95,8 +97,15 @@ def _write(task: program.Task, deployed: Deployed, *, namespace: str = "") -> No
     declaration, main_variant = deployed.declaration, deployed.declaration.main
     task.output("deployed").write_text(declarations.dump(declaration), encoding="utf-8")
     task.set("url", declaration.url)
-    about = {"name": declaration.name, "url": declaration.url, **({"namespace": namespace} if namespace else {})}
-    task.metadata("deployed", about | {"model": main_variant.model, "version": main_variant.version})
+    about: dict[str, Any] = {
+        "name": declaration.name,
+        "url": declaration.url,
+        **({"namespace": namespace} if namespace else {}),
+    }
+    about |= {"model": main_variant.model, "version": main_variant.version}
+    if watched := [dataclasses.asdict(stage) for stage in deployed.stages if stage.seconds]:
+        about |= {"rollout": {"strategy": declaration.spec.rollout.strategy, "shares": watched}}
+    task.metadata("deployed", about)
     for variant in declaration.variants:
         task.log(f"{declaration.name}: {variant.model} version {variant.version} as {variant.name!r}")
     task.log(f"asked:    {json.dumps(deployed.answer.request, ensure_ascii=False)}")

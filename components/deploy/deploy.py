@@ -4,58 +4,91 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from components.deploy.shifting import Shifting
 from orchestrator.errors import OrchestratorError, RunError
 from orchestrator.model import manifest
 from orchestrator.serving import declarations, local
 from orchestrator.serving.declarations import Declaration
 from orchestrator.serving.local import Answer
+from orchestrator.serving.rollout import mixture, undo
+from orchestrator.serving.rollout.control import Control, Stage, Traffic
+from orchestrator.serving.rollout.plan import Plan
 
 _RESTORE_SECONDS = 15.0
+
+Say = Callable[[str], None]
+Progress = Callable[[float, float, str], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Deployed:
-    """What is served now, and the answer that proved it."""
+    """What is served now, the answer that proved it, and the shares of the traffic it had on its way."""
 
     declaration: Declaration
     answer: Answer
+    stages: tuple[Stage, ...] = ()
 
 
-def _silent(text: str) -> None:
+def _silent(*_: object) -> None:
     """Nothing is said."""
 
 
-def deploy(declaration: Declaration, state: Path, *, say: Callable[[str], None] = _silent) -> Deployed:
+def deploy(declaration: Declaration, state: Path, *, say: Say = _silent, progress: Progress = _silent) -> Deployed:
     """Serve the declaration from the model server of `state`. Raises RunError with what was put back."""
     name = declaration.name
-    with declarations.locked(declarations.folder(state) / f".{name}.deploying"):
-        before = declarations.folder(state) / f".{name}.before"
-        previous = _previous(state, name, before)
-        # Should this process be killed, the next deployment still knows what had proved itself.
-        declarations.write_whole(before, declarations.dump(previous) if previous else "")
+
+    def waiting() -> None:
+        say(f"waiting: another deployment to endpoint {name!r} is under way")
+
+    with undo.deploying(state, name, waiting):
+        previous = undo.previous(state, name)
+        # Should this process be killed, the server and the next deployment still know what had proved itself.
+        undo.keep(state, name, previous)
+        shifting = Shifting(state, previous, declaration, prove, say)
         try:
-            local.declare(state, declaration)
-            server = local.ensure(state)
-            say(f"the model server is {server.url} (process {server.pid})")
-            local.wait_ready(server.url, declaration)
-            for variant in declaration.variants:
-                answer = local.send_example(declaration, server.url, variant=variant.name)
-                complain(answer.response, manifest.read(Path(variant.path)).classes)
-            return Deployed(declaration.model_copy(update={"url": local.address(server, name)}), answer)
+            stages = roll_out(shifting, plan_of(previous, declaration, say), name, say, progress)
+            found = {"url": f"{shifting.url}/v1/models/{name}"}
+            answer = local.send_example(declaration, shifting.url, variant=declaration.main.name)
+            return Deployed(declaration.model_copy(update=found), answer, stages)
         except OrchestratorError as error:
-            restored = _restore(state, name, previous)
-            message = f"not deployed to endpoint {name!r}: {error.message}; {restored}"
+            message = f"not deployed to endpoint {name!r}: {error.message}; {_restore(state, previous, shifting)}"
             raise RunError(message, hint=error.hint) from error
         except BaseException:  # Cancelled: an endpoint that nothing has proved must not stay.
-            _restore(state, name, previous)
+            _restore(state, previous, shifting)
             raise
         finally:
-            before.unlink(missing_ok=True)
+            undo.forget(state, name)
+
+
+def plan_of(previous: Declaration | None, declaration: Declaration, say: Say) -> Plan:
+    """The plan of the file; all at once where no new version stands beside an old one."""
+    plan = Plan.of(declaration.spec.rollout)
+    if mixture.new_variants(previous, declaration) and previous is not None:
+        return plan
+    if plan.is_by_shares:
+        why = "the same versions are served already" if previous else "nothing was served before"
+        say(f"no {plan.strategy}: {why}")
+    return Plan()
+
+
+def roll_out(traffic: Traffic, plan: Plan, name: str, say: Say, progress: Progress) -> tuple[Stage, ...]:
+    """Move the traffic as planned. Raises OrchestratorError for the first thing that speaks against it."""
+    if plan.is_by_shares:  # What cannot answer its own example is not shown to anybody.
+        traffic.shift(0)
+    return Control(plan, traffic, name, say, progress).run()
+
+
+def prove(declaration: Declaration, url: str, names: Collection[str]) -> None:
+    """Ask these variants for their example, and judge what they answer. Raises OrchestratorError."""
+    for variant in declaration.variants:
+        if variant.name in names:
+            answer = local.send_example(declaration, url, variant=variant.name)
+            complain(answer.response, manifest.read(Path(variant.path)).classes)
 
 
 def complain(response: Any, classes: tuple[Any, ...] | None) -> None:
@@ -72,22 +105,12 @@ def complain(response: Any, classes: tuple[Any, ...] | None) -> None:
         raise OrchestratorError(f"the endpoint predicts {value!r}, which is not a finite number")
 
 
-def _previous(state: Path, name: str, before: Path) -> Declaration | None:
-    """What is declared, unless it comes from a deployment that was killed: then what was declared before that one."""
-    try:
-        declared = declarations.read(state, name)
-        if declared is None or not before.exists():
-            return declared
-        kept = before.read_text(encoding="utf-8")
-        return declarations.load(kept) if kept else None
-    except OrchestratorError:  # A damaged declaration serves nobody; it is as good as none.
-        return None
-
-
-def _restore(state: Path, name: str, previous: Declaration | None) -> str:
+def _restore(state: Path, previous: Declaration | None, shifting: Shifting) -> str:
     """Put the previous declaration back, or none; says which."""
+    if shifting.is_changed:
+        return "it is left as it is"
     if previous is None:
-        declarations.remove(state, name)
+        declarations.remove(state, shifting.after.name)
         return "nothing is served under that name"
     local.declare(state, previous)
     server = local.find(state)

@@ -128,6 +128,11 @@ def served(url: str) -> dict[str, Any]:
     return {about["name"]: about for about in _ask(f"{url}/endpoints")["endpoints"]}
 
 
+def metrics(url: str) -> str:
+    """What the server at `url` counts, in Prometheus' text format. Raises BackendError."""
+    return _fetch(f"{url}/metrics", None, {"accept": "text/plain"}, ANSWER_SECONDS).decode(errors="replace")
+
+
 def wait_ready(url: str, declaration: Declaration, timeout: float = READY_SECONDS) -> None:
     """Wait until the server at `url` serves exactly this declaration. Raises BackendError when it cannot or is late."""
     name, wanted = declaration.name, declarations.fingerprint(declaration)
@@ -192,17 +197,25 @@ def _ask(
     url: str, body: bytes | None = None, *, headers: Mapping[str, str] | None = None, timeout: float = ANSWER_SECONDS
 ) -> Any:
     said = {"accept": "application/json", "content-type": "application/json", **(headers or {})}
-    message = url_requests.Request(url, body, said)  # noqa: S310  Always http: `place` made the URL.
+    try:
+        return json.loads(_fetch(url, body, said, timeout))
+    except ValueError as error:
+        raise BackendError("model server", f"{url} does not answer: {error}") from error
+
+
+def _fetch(url: str, body: bytes | None, headers: Mapping[str, str], timeout: float) -> bytes:
+    message = url_requests.Request(url, body, dict(headers))  # noqa: S310  Always http: `place` made the URL.
     # The server is on this machine: a proxy of the environment does not lead to it.
     opener = url_requests.build_opener(url_requests.ProxyHandler({}))
     try:
         with opener.open(message, timeout=timeout) as response:
-            return json.load(response)
+            found: bytes = response.read()
+            return found
     except url_errors.HTTPError as error:
         with error:
             text = error.read(10_000).decode(errors="replace")
         raise BackendError("model server", f"answered {error.code}: {_told(text)}") from error
-    except (OSError, HTTPException, ValueError) as error:
+    except (OSError, HTTPException) as error:
         reason = getattr(error, "reason", error)
         raise BackendError("model server", f"{url} does not answer: {reason}") from error
 

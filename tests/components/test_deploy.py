@@ -176,7 +176,7 @@ REFUSED = [
     ),
     ("models:/penguins/1", "variants:\n  - {model: whales}", 1, "wants a version of 'whales'", "whales@champion"),
     ("models:/penguins/1", "variants:\n  - {model: penguins/2}", 1, "no variant of endpoint 'penguins' takes", ""),
-    ("models:/penguins/1", "variants:\n  - {model: penguins}\nmode: async", 2, "endpoint.yaml:", "write realtime"),
+    ("models:/penguins/1", "variants:\n  - {model: penguins}\nmode: async", 2, "endpoint.yaml:", "add async: {output"),
     ("models:/penguins/1", "variants:\n  - {modell: penguins}", 2, "unknown key 'modell'", "did you mean 'model'"),
 ]
 

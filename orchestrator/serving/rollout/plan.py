@@ -1,4 +1,4 @@
-"""The plan of a rollout: which share of the traffic the new version has, one after another, and how long each is watched."""
+"""The plan of a rollout: the shares of the traffic that the new version has in turn, and how long each is watched."""
 
 from __future__ import annotations
 

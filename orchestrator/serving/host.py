@@ -11,6 +11,7 @@ from orchestrator.serving import declarations, hosted
 from orchestrator.serving.exchange import Watcher
 from orchestrator.serving.hosted import Load, Status
 from orchestrator.serving.metrics import Metrics, Shown
+from orchestrator.serving.rollout import undo
 
 _log = logging.getLogger(__name__)
 
@@ -50,6 +51,8 @@ class Host:
             self._marks = marks
         self.is_complete = True
         self.was_used = self.was_used or bool(marks)
+        for name in undo.mend(self.state):
+            _log.warning("%s: its deployment was killed; what was served before is put back", name)
 
     def _renew(self, name: str) -> None:
         status = self._endpoints.get(name, Status(name))

@@ -87,7 +87,7 @@ class Control:
             if alarm.metric is None and alarm.above is not None:
                 value = self._queried(alarm, ())
                 if value is not None and value > alarm.above:
-                    message = f"the alarm {alarm.label!r} fires already: {value:g}, {judgement.bound(alarm)} is allowed"
+                    message = f"the alarm {alarm.label!r} fires already: {value:g}, {judgement.bound(alarm)}"
                     raise AlarmError(message, hint="deploy when the endpoint is well again, or mend the alarm")
 
     def _baked(self, share: Share, watched: Sequence[str], spent: float, whole: float) -> Stage:
@@ -114,7 +114,7 @@ class Control:
             passed = min(self.clock() - began, share.bake_seconds)
             self.progress(spent + passed, whole, f"{share.percent} % of the traffic, {_requests(seen)}")
             if final:
-                told = "; ".join(f"{each.text}, {judgement.bound(each.alarm)} is allowed" for each in found)
+                told = "; ".join(f"{each.text}, {judgement.bound(each.alarm)}" for each in found)
                 self.say(f"{share.percent} % kept its bounds: {told}")
                 values = {each.alarm.label: each.value for each in found if each.value is not None}
                 return Stage(share.percent, share.bake_seconds, round(seen.requests), values)

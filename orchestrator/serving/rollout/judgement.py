@@ -34,6 +34,8 @@ def judge(alarm: Alarm, seen: Window, queried: float | None, *, final: bool) -> 
     if value is None:
         return Judgement(alarm, "missing", None, "no request reached the new version")
     told = f"{alarm.metric} was {shown(alarm, value)} ({_of(alarm, seen)})"
+    if alarm.metric == "requests":
+        told = f"there were {_of(alarm, seen)}"
     return _judged(alarm, value, told, final=final or _is_certain(alarm, seen))
 
 
@@ -49,8 +51,8 @@ def shown(alarm: Alarm, value: float) -> str:
 def bound(alarm: Alarm) -> str:
     """What the alarm demands, in words."""
     if alarm.above is not None:
-        return f"at most {shown(alarm, alarm.above)}"
-    return f"at least {shown(alarm, alarm.below or 0.0)}"
+        return f"at most {shown(alarm, alarm.above)} is allowed"
+    return f"at least {shown(alarm, alarm.below or 0.0)} is asked for"
 
 
 def _value(alarm: Alarm, seen: Window) -> float | None:
@@ -71,7 +73,7 @@ def _judged(alarm: Alarm, value: float | None, told: str, *, final: bool) -> Jud
     is_over = alarm.above is not None and value > alarm.above
     is_under = alarm.below is not None and value < alarm.below
     if final and (is_over or is_under):
-        return Judgement(alarm, "breached", value, f"{told}, {bound(alarm)} is allowed")
+        return Judgement(alarm, "breached", value, f"{told}, {bound(alarm)}")
     return Judgement(alarm, "holds", value, told)
 
 

@@ -14,6 +14,7 @@ from orchestrator.serving import declarations, endpoint
 from orchestrator.serving.declarations import Declaration
 from orchestrator.serving.endpoint import Endpoint
 from orchestrator.serving.kserve import check as for_kserve
+from orchestrator.serving.kserve import manifests as rendering
 from orchestrator.serving.kserve import objects
 from orchestrator.serving.traffic import Variant
 from orchestrator.settings import Settings
@@ -22,17 +23,26 @@ Find = Callable[[str], ModelVersion]
 CHAMPION = "champion"
 
 
-def manifests(file: Path, settings: Settings, place: objects.Place) -> tuple[objects.Manifest, ...]:
+def manifests(
+    file: Path,
+    settings: Settings,
+    place: objects.Place,
+    *,
+    by: rendering.Split = "server",
+    monitor: rendering.Monitor | None = None,
+) -> tuple[objects.Manifest, ...]:
     """An endpoint file as objects of a cluster. A variant that names a registered model takes its champion.
 
     Raises PipelineError for what is wrong in the file, OrchestratorError for a version that may not be deployed.
     """
     document = source.read(file)
     spec = endpoint.parse(document)
-    for_kserve.check(document, spec)
+    for_kserve.check(document, spec, place, by=by)
     find = registry.open(settings.tracking_uri, state=settings.state).version
     versions = {variant.name: find(_reference(variant)) for variant in spec.variants}
-    return objects.render(declaration(spec, versions), place)
+    found = declaration(spec, versions)
+    for_kserve.check_models(found, place)
+    return rendering.render(found, place, by=by, monitor=monitor)
 
 
 def declaration(

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.serving.kserve import objects, runtime
+from orchestrator.serving.kserve import manifests, objects, runtime
 from tests.cluster.conftest import Api
 from tests.cluster.kserve import SERVING
 from tests.manifests import cases
@@ -24,7 +24,7 @@ def test_every_object_of_an_endpoint_is_taken(
     api: Api, definitions: None, cluster_namespace: str, folder: Path
 ) -> None:
     case = cases.read(folder)
-    for each in objects.render(case.declaration, objects.Place(cluster_namespace, callers=case.place.callers)):
+    for each in manifests.render(case.declaration, objects.Place(cluster_namespace, callers=case.place.callers)):
         path = f"{PATHS[each['kind']].format(cluster_namespace)}/{each['metadata']['name']}"
         taken = api.apply(path, each, dry_run=True)
         assert taken["spec"] == _with_defaults(each["spec"], taken["spec"])

@@ -13,7 +13,7 @@ import pytest
 from orchestrator import source
 from orchestrator.errors import OrchestratorError, PipelineError
 from orchestrator.serving import endpoint
-from orchestrator.serving.kserve import check, objects, payload, runtime
+from orchestrator.serving.kserve import check, manifests, objects, payload, runtime
 from tests.manifests import cases
 
 HERE = Path(__file__).parent
@@ -23,7 +23,7 @@ each_case = pytest.mark.parametrize("folder", cases.ALL, ids=lambda folder: fold
 
 def render(folder: Path) -> list[Any]:
     case = cases.read(folder)
-    return list(objects.render(case.declaration, case.place))
+    return list(manifests.render(case.declaration, case.place))
 
 
 @each_case
@@ -104,7 +104,7 @@ def test_pods_are_told_apart_by_what_makes_them_differ_and_by_nothing_else() -> 
 def test_another_deployment_of_the_same_changes_nothing() -> None:
     case = cases.read(HERE / "small")
     again = case.declaration.model_copy(update={"run": "run-2", "declared_at": "2027-01-01", "url": "http://x"})
-    assert objects.render(again, case.place) == objects.render(case.declaration, case.place)
+    assert manifests.render(again, case.place) == manifests.render(case.declaration, case.place)
 
 
 def test_an_example_too_wide_for_a_pod_is_refused() -> None:
@@ -112,4 +112,4 @@ def test_an_example_too_wide_for_a_pod_is_refused() -> None:
     row = {f"column_{number}": "x" * 50 for number in range(2000)}
     wide = case.declaration.model_copy(update={"example": {"inputs": [row]}})
     with pytest.raises(OrchestratorError, match=r"endpoint 'penguins' has 1\d\d,\d+ bytes to be told to its server"):
-        objects.render(wide, case.place)
+        manifests.render(wide, case.place)

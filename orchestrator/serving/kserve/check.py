@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
-from orchestrator.errors import PipelineError, Problem
+from orchestrator.errors import OrchestratorError, PipelineError, Problem
+from orchestrator.ir import placement
+from orchestrator.model import folder, manifest, transform
+from orchestrator.serving.declarations import Declaration
 from orchestrator.serving.endpoint import Endpoint
-from orchestrator.serving.kserve.objects import OURS
+from orchestrator.serving.kserve import canary, scaling, servers
+from orchestrator.serving.kserve.manifests import Split
+from orchestrator.serving.kserve.objects import OURS, Place
 from orchestrator.source import Source
 
 # KServe labels pods `app: isvc.NAME-predictor`, and a label's value has at most 63 characters.
@@ -17,26 +23,105 @@ _KEY = re.compile(r"([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z
 _OF_KSERVE = ("app", "component")
 
 
-def check(document: Source, spec: Endpoint) -> None:
+def check(document: Source, spec: Endpoint, place: Place | None = None, *, by: Split = "server") -> None:
     """Raises PipelineError with every problem that KServe or the API server would tell one at a time, or never."""
-    if problems := [*_problems(document, spec)]:
+    place = place or Place("")
+    problems = [*_names(document, spec, by), *_modes(document, spec), *scaling.problems(document, spec)]
+    problems += [*_devices(document, spec), *_labels(document, spec), *_shared(document, spec, place, by)]
+    if problems:
         raise PipelineError(problems)
 
 
-def _problems(document: Source, spec: Endpoint) -> Iterator[Problem]:
-    name = spec.metadata.name
-    if len(name) > LONGEST_NAME:
-        at = document.at("metadata", "name")
-        message = f"the name {name!r} has {len(name)} characters; an endpoint on a cluster has at most {LONGEST_NAME}"
-        yield Problem(at, message, "KServe adds 'isvc.' and '-predictor', and 63 is the most that Kubernetes takes")
-    if spec.scaling.min == 0:
-        message = "no replica at all: KServe keeps at least one in its mode Standard, and nothing would hold requests"
-        yield Problem(document.at("scaling", "min"), message, "write min: 1")
-    yield from _labels(document, spec)
+def check_models(declaration: Declaration, place: Place) -> None:
+    """Raises OrchestratorError where a server that is not ours could not serve these very versions as ours would."""
+    if place.server.is_ours:
+        return
+    for variant in declaration.variants:
+        path = Path(variant.path)
+        found = servers.problems(
+            place.server, variant, manifest.read(path), is_plain=_is_plain(path / folder.TRANSFORM)
+        )
+        for message, hint in found:
+            raise OrchestratorError(message, hint=hint)
+
+
+def _is_plain(file: Path) -> bool:
+    """Whether a transform gives the columns as they are, so that a server without it does the same."""
+    if not file.is_file():
+        return False
+    found = transform.read(file)
+    return not found.operations and found.features == tuple(column.name for column in found.inputs)
+
+
+def _names(document: Source, spec: Endpoint, by: Split) -> Iterator[Problem]:
+    name, longest = spec.metadata.name, LONGEST_NAME
+    at, added = document.at("metadata", "name"), "'isvc.' and '-predictor'"
+    if by != "server" and len(spec.variants) > 1:
+        longest -= 1 + max(len(variant.name) for variant in spec.variants)
+        added = f"{added}, and each of its own replicas the variant's name"
+    elif spec.rollout.strategy != "all_at_once":
+        longest -= 1 + len(canary.NAME)
+        added = f"{added}, and '-{canary.NAME}' while a new version takes over"
+    if len(name) > longest:
+        message = f"the name {name!r} has {len(name)} characters; an endpoint on a cluster has at most {longest}"
+        yield Problem(at, message, f"KServe adds {added}, and 63 is the most that Kubernetes takes")
+
+
+def _modes(document: Source, spec: Endpoint) -> Iterator[Problem]:
+    if spec.mode == "batch":
+        message = "mode batch has no server that a cluster could run"
+        yield Problem(
+            document.at("mode"), message, "`orc batch` and the component batch_predict predict for whole files"
+        )
+    kept = [("capture", "to", spec.capture.to)] if spec.capture else []
+    if spec.asynchronous:
+        kept += [("async", key, getattr(spec.asynchronous, key)) for key in ("output", "failure")]
+    for section, key, uri in kept:
+        if (uri and "://" not in uri) or uri.startswith("file:"):
+            message = f"{uri!r} is a folder inside a pod, and is gone with it"
+            yield Problem(document.at(section, key), message, "write a URI, such as s3://bucket/folder")
+    if scaling.is_knative(spec) and spec.rollout.strategy != "all_at_once":
+        message = "KServe has no canaries on Knative"
+        yield Problem(document.at("rollout", "strategy"), message, "write strategy: all_at_once, or by: hpa")
+
+
+def _devices(document: Source, spec: Endpoint) -> Iterator[Problem]:
+    device = spec.resources.accelerator
+    if device is not None and device.product and not placement.product_label(device.type):
+        at = document.at("resources", "accelerator", "product")
+        message = f"how nodes tell the product of a {device.type} is not known"
+        yield Problem(at, message, "leave product out, and name the label under placement.nodeSelector")
     for key, value in spec.placement.node_selector.items():
         if not _KEY.fullmatch(key) or not _LABEL.fullmatch(value):
             at = document.at("placement", "nodeSelector", key, key=True)
             yield Problem(at, f"no node can have the label {key}: {value}", _hint())
+
+
+def _shared(document: Source, spec: Endpoint, place: Place, by: Split) -> Iterator[Problem]:
+    """What only our server does with requests, when somebody else is asked to share them out or to answer them."""
+    several = len(spec.variants) > 1
+    who = "" if by == "server" or not several else "a gateway" if by == "canary" else "KServe's router"
+    if not place.server.is_ours:
+        who = f"the server {place.server.name}"
+        if several and by == "server":
+            message = f"{who} has one model, and the endpoint {len(spec.variants)} variants"
+            yield Problem(document.at("variants"), message, "add --split graph or --split canary")
+        if spec.mode == "async":
+            yield Problem(document.at("mode"), f"{who} has no queue", "leave --server out")
+        if not place.storage:
+            yield Problem(document.at("variants"), f"where {who} finds its models is not said", "add --storage URI")
+    if not who:
+        return
+    for section, value in (("routing", spec.routing), ("capture", spec.capture), ("batching", spec.batching)):
+        if value is not None and (section == "routing" or not place.server.is_ours):
+            message = f"{who} does nothing of what {section!r} asks for"
+            yield Problem(document.at(section, key=True), message, "leave it out, or let our server do it")
+    for number, variant in enumerate(spec.variants):
+        if variant.shadow is not None:
+            message = f"{who} sends each request to one variant, and none to a shadow"
+            yield Problem(document.at("variants", number, "shadow"), message, "leave it out, or let our server do it")
+    if by == "canary" and several and scaling.is_knative(spec):
+        yield Problem(document.at("variants"), "KServe has no canaries on Knative", "leave --split out")
 
 
 def _labels(document: Source, spec: Endpoint) -> Iterator[Problem]:

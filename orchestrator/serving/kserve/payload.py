@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
+from typing import Any
 
 from orchestrator.errors import OrchestratorError
 from orchestrator.serving import declarations, endpoint
@@ -17,17 +19,27 @@ VARIABLE = "ORC_DECLARATION"
 # The kernel refuses a program a variable of 128 KiB; a rollback needs the object twice in one.
 LARGEST = 100 * 1024
 
+_SECTIONS = ("routing", "batching", "capture", "async")
+# What holds where nothing is said stays unsaid: else a newer program would start replicas anew that serve the same.
+_UNSAID: Mapping[str, Any] = {"format": "native", "shadow": None}
+
 
 def dump(declaration: Declaration) -> str:
     """The declaration without what another deployment of the same would change, nor what the server does not use."""
     spec = endpoint.dump(declaration.spec)
+    # On a cluster a replica that nobody asks ends; as long as it is there, so is its model.
+    mode = {"mode": spec["mode"]} if spec["mode"] == "async" else {}
     told = {
         "version": declaration.version,
         "name": declaration.name,
-        "variants": [{**each.model_dump(mode="json"), "path": ""} for each in declaration.variants],
+        "variants": [{**_brief(each.model_dump(mode="json")), "path": ""} for each in declaration.variants],
         "spec": {
-            **{key: spec[key] for key in ("apiVersion", "kind", "variants", "limits")},
+            **{key: spec[key] for key in ("apiVersion", "kind")},
+            "variants": [_brief(each) for each in spec["variants"]],
+            "limits": spec["limits"],
+            **{key: spec[key] for key in _SECTIONS if spec[key] is not None},
             "metadata": {"name": declaration.name},
+            **mode,
         },
         "example": {name: rows[:1] for name, rows in declaration.example.items()},
     }
@@ -39,6 +51,10 @@ def dump(declaration: Declaration) -> str:
             hint="the example is one row of the model's training data: is it that wide?",
         )
     return text
+
+
+def _brief(variant: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in variant.items() if key not in _UNSAID or value != _UNSAID[key]}
 
 
 def load(text: str) -> Declaration:

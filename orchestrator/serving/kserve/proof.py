@@ -15,7 +15,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from orchestrator.serving.kserve import objects
+from orchestrator.serving.kserve import objects, scaling
 from orchestrator.serving.kserve.objects import Manifest
 
 BEFORE = "orchestrator/before"
@@ -68,7 +68,8 @@ def outdated(live: Manifest) -> tuple[str, ...]:
 def claim(service: Manifest, *, held: bool = True) -> Manifest:
     """What such a manager applies: one value that every object of ours has; or, to be gone, nothing."""
     metadata = {key: service["metadata"][key] for key in ("name", "namespace")}
-    held_fields = {"annotations": dict(objects.MODE)} if held else {}
+    mode = {scaling.DEPLOYMENT_MODE: service["metadata"]["annotations"][scaling.DEPLOYMENT_MODE]} if held else {}
+    held_fields = {"annotations": mode} if held else {}
     return {"apiVersion": objects.API, "kind": objects.KIND, "metadata": {**metadata, **held_fields}}
 
 

@@ -17,8 +17,17 @@ _TEMPORARY = "tmp"
 _PAUSE_SECONDS = 5
 
 
-def cluster_serving_runtime(image: str, *, name: str = NAME) -> Mapping[str, Any]:
-    """The runtime of endpoints; `image` is the server's, best by its digest."""
+def for_knative(name: str) -> str:
+    """The runtime beside `name` that Knative takes."""
+    return f"{name}-knative"
+
+
+def cluster_serving_runtime(image: str, *, name: str = NAME, knative: bool = False) -> Mapping[str, Any]:
+    """The runtime of endpoints; `image` is the server's, best by its digest. Knative ends pods in its own way."""
+    container = _container(image)
+    if knative:
+        name = for_knative(name)
+        del container["lifecycle"]
     return {
         "apiVersion": "serving.kserve.io/v1alpha1",
         "kind": "ClusterServingRuntime",
@@ -28,7 +37,7 @@ def cluster_serving_runtime(image: str, *, name: str = NAME) -> Mapping[str, Any
             # Not chosen by format: an endpoint names it.
             "supportedModelFormats": [{"name": FORMAT, "version": "1", "autoSelect": False}],
             "protocolVersions": ["v1", "v2"],
-            "containers": [_container(image)],
+            "containers": [container],
             "volumes": [{"name": _TEMPORARY, "emptyDir": {}}],
         },
     }

@@ -1,7 +1,7 @@
 """How many replicas KServe keeps, and who decides it: Kubernetes' own autoscaler, KEDA, Knative, or nobody.
 
-KServe's mode Standard makes a Deployment, which Kubernetes' autoscaler never scales below one replica. Knative does, and
-holds requests until one is back: a serverless endpoint is Knative's unless its file says otherwise.
+KServe's mode Standard makes a Deployment, which Kubernetes' autoscaler never scales below one replica. Knative does,
+and holds requests until one is back: a serverless endpoint is Knative's unless its file says otherwise.
 """
 
 from __future__ import annotations

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import random
 import threading
 from collections import Counter
@@ -93,8 +92,9 @@ class _Endpoint:
             self.writer.refuse()
             return
         size = len(exchange.request) + len(exchange.response)
-        made = functools.partial(line.of, exchange, self.wanted)
-        self.writer.offer(Item(files.of(exchange), made() if size <= _SMALL else made, size))
+        wanted = self.wanted
+        made = line.of(exchange, wanted) if size <= _SMALL else lambda: line.of(exchange, wanted)
+        self.writer.offer(Item(files.of(exchange), made, size))
 
     def standing(self) -> Standing:
         dropped = dict(self._dropped)

@@ -9,6 +9,7 @@ import shutil
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
 
@@ -41,7 +42,7 @@ class Files(Protocol):
 
 def of(exchange: Exchange) -> str:
     """The folder of an exchange: endpoint, variant, and the hour it began in, UTC."""
-    return f"{exchange.endpoint}/{exchange.variant}/{exchange.at:%Y/%m/%d/%H}"
+    return f"{exchange.endpoint}/{exchange.variant}/{_hour(int(exchange.began) // 3600)}"
 
 
 def at(place: str, endpoint: str, disk: int, state: Path) -> Files:
@@ -111,6 +112,11 @@ class Objects:
 
     def write(self, folder: str, lines: Sequence[bytes]) -> None:
         objects.put(f"{self._root}/{folder}/{_name()}", b"".join(lines))
+
+
+@lru_cache(4)
+def _hour(since_1970: int) -> str:
+    return f"{datetime.fromtimestamp(since_1970 * 3600, UTC):%Y/%m/%d/%H}"
 
 
 def _name() -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
@@ -49,13 +50,14 @@ def of(exchange: Exchange, wanted: Capture) -> bytes:
         _side("INPUT", exchange.request_type, exchange.request) if wanted.inputs else None,
         _side("OUTPUT", exchange.response_type, exchange.response) if wanted.outputs else None,
     )
-    event = _Event(exchange.request_id, exchange.inference_id or None, instant(exchange.at))
+    event = _Event(exchange.request_id, exchange.inference_id or None, instant(int(exchange.began)))
     return _ENCODER.encode(_Line(data, event)) + b"\n"
 
 
-def instant(at: datetime) -> str:
-    """A UTC time as the format writes it."""
-    return f"{at:%Y-%m-%dT%H:%M:%SZ}"
+@lru_cache(4)  # Many requests begin in the same second.
+def instant(second: int) -> str:
+    """A UTC time, as seconds since 1970, as the format writes it."""
+    return f"{datetime.fromtimestamp(second, UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def _side(mode: Literal["INPUT", "OUTPUT"], content_type: str, body: bytes) -> _Side:

@@ -7,8 +7,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from orchestrator.errors import OrchestratorError
 from orchestrator.serving.capture.files import Files, FullError
@@ -31,8 +30,7 @@ Captured = Callable[[int], None]
 Line = Callable[[], bytes]
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(NamedTuple):
     """One exchange to be written: its line, or how to make it, and what it takes in the queue."""
 
     folder: str
@@ -49,7 +47,8 @@ class Writer:
         self._files = files
         self._captured = captured
         self._dropped = dropped
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
         self._items: list[Item] = []
         self._bytes = 0
         self._thread: threading.Thread | None = None
@@ -68,7 +67,7 @@ class Writer:
 
     def offer(self, item: Item) -> None:
         """Queue one exchange, or drop it."""
-        with self._changed:
+        with self._lock:
             if not self._closing and self._bytes + item.size <= QUEUE_BYTES and len(self._items) < QUEUE_LINES:
                 self._items.append(item)
                 self._bytes += item.size

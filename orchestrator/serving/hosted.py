@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import random
+import threading
 import time
-from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from itertools import accumulate
 from pathlib import Path
@@ -13,7 +14,8 @@ from typing import Any, Protocol
 
 from orchestrator.errors import OrchestratorError
 from orchestrator.model.signature import Array, Columns, Signature, columns_from_records
-from orchestrator.serving import declarations
+from orchestrator.serving import declarations, shares
+from orchestrator.serving.batches import Batches
 from orchestrator.serving.declarations import Declaration
 from orchestrator.serving.exchange import Observer
 
@@ -41,6 +43,18 @@ Load = Callable[[Path, str], Model]
 Respond = Callable[[bytes, str, str], tuple[bytes, str]]
 
 
+@dataclass(frozen=True, slots=True)
+class Asleep:
+    """What is kept of a model that was unloaded, so that the endpoint still says what it takes."""
+
+    signature: Signature
+    platform: str
+    example: Sequence[Mapping[str, Any]]
+
+    def outputs(self, _: Columns) -> dict[str, Array]:
+        raise AssertionError("a model that is not loaded was asked")  # Whoever asks wakes it first.
+
+
 @dataclass(slots=True)
 class Cost:
     """How long a model's small requests took lately: it decides whether they are answered on the event loop."""
@@ -65,6 +79,7 @@ class Variant:
     # What the model gave for its own example: the types and shapes in its metadata.
     outputs: Mapping[str, Array] | None = None
     respond: Respond | None = None
+    batches: Batches = field(default_factory=Batches)
 
     @property
     def label(self) -> str:
@@ -73,18 +88,26 @@ class Variant:
 
 @dataclass(frozen=True, slots=True)
 class Hosted:
-    """An endpoint whose models are all loaded."""
+    """An endpoint whose models are all loaded, or were and are asleep."""
 
     declaration: Declaration
     variants: tuple[Variant, ...]
     thresholds: tuple[float, ...]
+    asleep: bool = False
+    shadow: Variant | None = None
 
     def pick(self, chance: float | None = None) -> Variant:
         """A variant, by weight; `chance` (0 to 1) takes the place of the dice."""
         if len(self.variants) == 1:
             return self.variants[0]
-        drawn = (random.random() if chance is None else chance) * self.thresholds[-1]  # noqa: S311  Traffic, not secrets.
-        return self.variants[min(bisect_right(self.thresholds, drawn), len(self.variants) - 1)]
+        drawn = random.random() if chance is None else chance  # noqa: S311  Traffic, not secrets.
+        return self.variants[shares.by_chance(self.thresholds, drawn)]
+
+    def kept(self, value: str) -> Variant:
+        """The variant for a value of the routing key."""
+        weights = ((variant.declared.name, variant.declared.weight) for variant in self.variants)
+        name = shares.by_key(self.declaration.name, weights, value)
+        return next(variant for variant in self.variants if variant.declared.name == name)
 
     def of_version(self, version: str) -> Variant | None:
         """The variant that serves a model version, whatever its weight."""
@@ -107,29 +130,55 @@ class Status:
     served: int = 0
     failed: int = 0
     observers: tuple[Observer, ...] = ()  # Told of each exchange.
+    used: float = field(default_factory=time.monotonic)  # When it was last asked.
+    size: int = 0  # Of its models, in bytes, while they are loaded.
+    unloaded: bool = False  # Somebody asked for that; until somebody asks for the contrary.
+    changing: threading.Lock = field(default_factory=threading.Lock)  # Held while models are loaded or let go.
+    waking: Future[None] | None = None
 
 
 def load(declaration: Declaration, name: str, loader: Load, previous: Hosted | None = None) -> Hosted:
     """Load what the declaration `name` says, taking over models that `previous` has. Raises OrchestratorError."""
     if declaration.name != name:
         raise OrchestratorError(f"the file {name}.json declares {declaration.name!r}")
-    loaded = {(v.declared.path, v.declared.digest): v for v in previous.variants} if previous else {}
+    known = previous.variants if previous and not previous.asleep else ()
+    loaded = {_identity(variant.declared): variant for variant in known}
     variants: list[Variant] = []
     for declared in declaration.variants:
-        known = loaded.get((declared.path, declared.digest))
-        if known is not None:
-            variants.append(replace(known, declared=declared))
-            continue
-        try:
-            model = loader(Path(declared.path), declared.digest)
-            variant = _warm(Variant(declared, model, respond=getattr(model, "respond", None)))
-        except OrchestratorError as error:
-            label = f"{declared.model} version {declared.version}"
-            raise OrchestratorError(f"{label}: {error.message}", hint=error.hint) from error
+        same = loaded.get(_identity(declared))
+        variant = replace(same, declared=declared) if same is not None else _loaded(declared, loader)
         variants.append(variant)
-        loaded[declared.path, declared.digest] = variant
-    weights = [variant.declared.weight for variant in variants]
-    return Hosted(declaration, tuple(variants), tuple(accumulate(weights)))
+        loaded[_identity(declared)] = variant
+    thresholds = tuple(accumulate(variant.declared.weight for variant in variants))
+    shadow = next((variant for variant in variants if variant.declared.shadow is not None), None)
+    return Hosted(declaration, tuple(variants), thresholds, shadow=shadow)
+
+
+def rest(hosted: Hosted) -> Hosted:
+    """The endpoint without its models: they are freed once the last request that has one is answered."""
+    variants = tuple(
+        replace(
+            variant,
+            model=Asleep(variant.model.signature, variant.model.platform, variant.model.example),
+            respond=None,
+            batches=Batches(),
+        )
+        for variant in hosted.variants
+    )
+    return replace(hosted, variants=variants, asleep=True, shadow=None)
+
+
+def _identity(declared: declarations.Variant) -> tuple[str, str, str]:
+    return declared.path, declared.digest, declared.format
+
+
+def _loaded(declared: declarations.Variant, loader: Load) -> Variant:
+    try:
+        model = loader(Path(declared.path), declared.digest)
+        return _warm(Variant(declared, model, respond=getattr(model, "respond", None)))
+    except OrchestratorError as error:
+        label = f"{declared.model} version {declared.version}"
+        raise OrchestratorError(f"{label}: {error.message}", hint=error.hint) from error
 
 
 def _warm(variant: Variant) -> Variant:

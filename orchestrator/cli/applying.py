@@ -15,6 +15,7 @@ from orchestrator.errors import Location, PipelineError, Problem
 if TYPE_CHECKING:
     from orchestrator.cluster import Change, Cluster, Manifest, Progress, Ref, RefusedError
     from orchestrator.cluster.written import Written
+    from orchestrator.settings import Settings
 
 T = TypeVar("T")
 
@@ -29,7 +30,7 @@ _Files = Annotated[
     list[str],
     typer.Argument(
         metavar="FILE...",
-        help="Manifests, endpoint or pipeline files, folders of them, kustomizations; - is standard input.",
+        help="Manifests, endpoint files, folders of them, kustomizations; - is standard input.",
         show_default=False,
     ),
 ]
@@ -64,9 +65,10 @@ def plan(
     format: options.Listing = options.Format.TEXT,
 ) -> None:
     """Show what `orc apply` would do: each object, and each field with its value now and then."""
-    cluster = _connected(context, namespace)
-    written = _read(files, cluster)
     _refuse_prune(prune, owner)
+    settings = options.read()
+    cluster = _connected(context, namespace, settings)
+    written = _read(files, cluster, settings)
     changes = _asked(lambda: cluster.plan(_manifests(written), owner=owner, prune=prune, force=force), written)
     if format is options.Format.JSON:
         from orchestrator.cli import machine
@@ -94,9 +96,10 @@ def apply(
     force: _Force = False,
 ) -> None:
     """Apply files to a cluster (server-side, every field checked) and wait until all is ready."""
-    cluster = _connected(context, namespace)
-    written = _read(files, cluster)
     _refuse_prune(prune, owner)
+    settings = options.read()
+    cluster = _connected(context, namespace, settings)
+    written = _read(files, cluster, settings)
     objects = _manifests(written)
     applied = _asked(lambda: cluster.apply(objects, owner=owner, dry_run=dry_run, force=force), written)
     ending = " (dry run)" if dry_run else ""
@@ -127,8 +130,9 @@ def delete(
     from orchestrator.cluster import ref, removal
     from orchestrator.runs import objects
 
-    cluster = _connected(context, namespace)
-    written = objects.named(files, options.read(), cluster.namespace)
+    settings = options.read()
+    cluster = _connected(context, namespace, settings)
+    written = objects.named(files, settings, cluster.namespace)
     kept = [each for each in written if each.manifest.get("kind") in removal.KEPT and not everything]
     going = [each.manifest for each in written if each not in kept]
     removed = _asked(lambda: cluster.delete(going, seconds=timeout if wait else 0), written)
@@ -142,8 +146,7 @@ def delete(
         typer.echo("nothing of it is there")
 
 
-def _connected(context: str, namespace: str) -> Cluster:
-    settings = options.read()
+def _connected(context: str, namespace: str, settings: Settings) -> Cluster:
     with extras.needed("kubernetes"):
         from orchestrator import cluster
 
@@ -154,12 +157,12 @@ def _connected(context: str, namespace: str) -> Cluster:
         )
 
 
-def _read(files: Sequence[str], cluster: Cluster) -> tuple[Written, ...]:
+def _read(files: Sequence[str], cluster: Cluster, settings: Settings) -> tuple[Written, ...]:
     from orchestrator.runs import objects
 
     # An endpoint's versions are looked up in the registry.
     with extras.needed("mlflow"):
-        return objects.read(files, options.read(), cluster.namespace)
+        return objects.read(files, settings, cluster.namespace)
 
 
 def _manifests(written: Sequence[Written]) -> list[Manifest]:

@@ -18,64 +18,73 @@ if TYPE_CHECKING:
     from orchestrator.runs.built import Group
 
 
+_Targets = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="TARGET...",
+        help="A pipeline file, a component (its name or folder), `server` or `mlflow`.",
+        show_default=False,
+    ),
+]
+_Push = Annotated[bool, typer.Option("--push", help="Push to the registry, and lock by its digests.")]
+_Registry = Annotated[
+    str,
+    typer.Option("--registry", metavar="HOST/PATH", help="Default: the setting images_registry.", show_default=False),
+]
+_More = Annotated[
+    list[str] | None,
+    typer.Option("--with", metavar="[NAME,...=]PACKAGE", help="A package more, in all images or in these."),
+]
+_Base = Annotated[
+    str,
+    typer.Option("--base", metavar="IMAGE", help="What images begin from; best with its digest.", show_default=False),
+]
+_Platform = Annotated[
+    str,
+    typer.Option(
+        "--platform", metavar="OS/ARCH", help="E.g. linux/amd64. Default: this machine's.", show_default=False
+    ),
+]
+_Tag = Annotated[list[str] | None, typer.Option("--tag", metavar="TAG", help="One more tag for each image.")]
+_Lock = Annotated[
+    Path | None,
+    typer.Option("--lock", metavar="FILE", help="Lock all here, not beside each pipeline.", show_default=False),
+]
+_Engine = Annotated[
+    str,
+    typer.Option("--engine", metavar="PROGRAM", help="docker, podman, buildah, or a path to one.", show_default=False),
+]
+_Network = Annotated[
+    str,
+    typer.Option(
+        "--network", metavar="NAME", help="The network of builds, as the engine names it.", show_default=False
+    ),
+]
+_Ca = Annotated[
+    Path | None,
+    typer.Option(
+        "--ca", metavar="FILE", help="Certificates a build trusts. Default: $SSL_CERT_FILE.", show_default=False
+    ),
+]
+_Rebuild = Annotated[bool, typer.Option("--rebuild", help="Build anew what is there, on the newest base.")]
+_DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be built; touch nothing.")]
+
+
 def build(
-    targets: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="TARGET...",
-            help="A pipeline file, a component (its name or folder), `server` or `mlflow`.",
-            show_default=False,
-        ),
-    ],
+    targets: _Targets,
     *,
-    push: Annotated[bool, typer.Option("--push", help="Push to the registry, and lock by its digests.")] = False,
-    registry: Annotated[
-        str,
-        typer.Option(
-            "--registry", metavar="HOST/PATH", help="Default: the setting images_registry.", show_default=False
-        ),
-    ] = "",
-    more: Annotated[
-        list[str] | None,
-        typer.Option("--with", metavar="[NAME,...=]PACKAGE", help="A package more, in all images or in these."),
-    ] = None,
-    base: Annotated[
-        str,
-        typer.Option(
-            "--base", metavar="IMAGE", help="What images begin from; best with its digest.", show_default=False
-        ),
-    ] = "",
-    platform: Annotated[
-        str,
-        typer.Option(
-            "--platform", metavar="OS/ARCH", help="E.g. linux/amd64. Default: this machine's.", show_default=False
-        ),
-    ] = "",
-    tag: Annotated[list[str] | None, typer.Option("--tag", metavar="TAG", help="One more tag for each image.")] = None,
-    lock: Annotated[
-        Path | None,
-        typer.Option("--lock", metavar="FILE", help="Lock all here, not beside each pipeline.", show_default=False),
-    ] = None,
-    engine: Annotated[
-        str,
-        typer.Option(
-            "--engine", metavar="PROGRAM", help="docker, podman, buildah, or a path to one.", show_default=False
-        ),
-    ] = "",
-    network: Annotated[
-        str,
-        typer.Option(
-            "--network", metavar="NAME", help="The network of builds, as the engine names it.", show_default=False
-        ),
-    ] = "",
-    ca: Annotated[
-        Path | None,
-        typer.Option(
-            "--ca", metavar="FILE", help="Certificates a build trusts. Default: $SSL_CERT_FILE.", show_default=False
-        ),
-    ] = None,
-    rebuild: Annotated[bool, typer.Option("--rebuild", help="Build anew what is there, on the newest base.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be built; touch nothing.")] = False,
+    push: _Push = False,
+    registry: _Registry = "",
+    more: _More = None,
+    base: _Base = "",
+    platform: _Platform = "",
+    tag: _Tag = None,
+    lock: _Lock = None,
+    engine: _Engine = "",
+    network: _Network = "",
+    ca: _Ca = None,
+    rebuild: _Rebuild = False,
+    dry_run: _DryRun = False,
     format: options.Listing = options.Format.TEXT,
 ) -> None:
     """Build the images a pipeline runs in, and write their digests to its lock file.
@@ -176,9 +185,7 @@ def _plan(groups: list[Group], registry: str, format: options.Format) -> None:
             "key": each.key,
             "files": len(each.copies) + len(each.texts),
             "packages": each.texts["requirements.txt"].splitlines(),
-            "locked": bool(group.before and each.name in group.before.images)
-            and group.before is not None
-            and group.before.images[each.name].key == each.key,
+            "locked": _is_locked(group, each.name, each.key),
         }
         for group in groups
         for each in group.recipes
@@ -194,6 +201,11 @@ def _plan(groups: list[Group], registry: str, format: options.Format) -> None:
         for row in rows
     ]
     screen.table(columns, [*table, *([name, "-", "-", "kept as it is"] for name in given)])
+
+
+def _is_locked(group: Group, name: str, key: str) -> bool:
+    held = group.before.images.get(name) if group.before else None
+    return held is not None and held.key == key
 
 
 def _tell_json(done: list[Done]) -> None:

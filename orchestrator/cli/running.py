@@ -63,46 +63,54 @@ Unpinned = Annotated[
 Anyway = Annotated[bool, typer.Option("--anyway", help="On kfp: start it though some of it is known to fail there.")]
 
 
+_File = Annotated[Path, typer.Argument(metavar="FILE", help="A pipeline file, or one compiled to IR.")]
+_NoCache = Annotated[bool, typer.Option("--no-cache", help="Run every task, whatever earlier runs made.")]
+_Containers = Annotated[bool, typer.Option("--containers", help="Run tasks in their images: Docker or Podman.")]
+_Cold = Annotated[bool, typer.Option("--cold", help="Start every task from scratch, none from a warm process.")]
+_Again = Annotated[
+    str,
+    typer.Option(
+        "--resume",
+        metavar="[RUN]",
+        help="A new run that takes over what finished well in RUN, or in the last, and would be the same.",
+        autocompletion=options.complete_run,
+        show_default=False,
+    ),
+]
+_Only = Annotated[
+    list[str] | None, typer.Option("--only", metavar="TASK,...", help="Run these tasks, whatever is cached.")
+]
+_Since = Annotated[
+    list[str] | None, typer.Option("--from", metavar="TASK,...", help="Run these and all that come after them.")
+]
+_Of = Annotated[
+    str,
+    typer.Option(
+        "--of",
+        metavar="RUN",
+        help="Where --only and --from take inputs from. Default: the last run that has them.",
+        autocompletion=options.complete_run,
+        show_default=False,
+    ),
+]
+_On = Annotated[Where, typer.Option("--on", help="Where: this machine, or Kubeflow Pipelines.")]
+_Detach = Annotated[bool, typer.Option("--detach", help="On kfp: start the run and leave it.")]
+
+
 def run(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A pipeline file, or one compiled to IR.")],
+    file: _File,
     *,
     arg: Given = None,
-    no_cache: Annotated[bool, typer.Option("--no-cache", help="Run every task, whatever earlier runs made.")] = False,
+    no_cache: _NoCache = False,
     workers: options.Workers = None,
-    containers: Annotated[
-        bool, typer.Option("--containers", help="Run tasks in their images: Docker or Podman.")
-    ] = False,
-    cold: Annotated[
-        bool, typer.Option("--cold", help="Start every task from scratch, none from a warm process.")
-    ] = False,
-    again: Annotated[
-        str,
-        typer.Option(
-            "--resume",
-            metavar="[RUN]",
-            help="A new run that takes over what finished well in RUN, or in the last, and would be the same.",
-            autocompletion=options.complete_run,
-            show_default=False,
-        ),
-    ] = "",
-    only: Annotated[
-        list[str] | None, typer.Option("--only", metavar="TASK,...", help="Run these tasks, whatever is cached.")
-    ] = None,
-    since: Annotated[
-        list[str] | None, typer.Option("--from", metavar="TASK,...", help="Run these and all that come after them.")
-    ] = None,
-    of: Annotated[
-        str,
-        typer.Option(
-            "--of",
-            metavar="RUN",
-            help="Where --only and --from take inputs from. Default: the last run that has them.",
-            autocompletion=options.complete_run,
-            show_default=False,
-        ),
-    ] = "",
-    on: Annotated[Where, typer.Option("--on", help="Where: this machine, or Kubeflow Pipelines.")] = Where.LOCAL,
-    detach: Annotated[bool, typer.Option("--detach", help="On kfp: start the run and leave it.")] = False,
+    containers: _Containers = False,
+    cold: _Cold = False,
+    again: _Again = "",
+    only: _Only = None,
+    since: _Since = None,
+    of: _Of = "",
+    on: _On = Where.LOCAL,
+    detach: _Detach = False,
     experiment: Experiment = "",
     unpinned: Unpinned = False,
     anyway: Anyway = False,

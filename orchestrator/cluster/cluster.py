@@ -118,20 +118,6 @@ class Cluster:
         """What the cluster said of one object (of a Pod, a Deployment ...), the latest last."""
         return evidence.events(self, manifest)
 
-    def can_i(self, verb: str, kind: str, *, namespace: str = "", group: str = "", name: str = "") -> bool:
-        """Whether our account may do something: `can_i("create", "InferenceService", group="serving.kserve.io")`."""
-        resource = self.catalogue.find(kind, group or None)
-        asked = {"verb": verb, "group": resource.group, "resource": resource.plural, "name": name}
-        where = {"namespace": namespace or self.namespace} if resource.is_namespaced else {}
-        spec = {"resourceAttributes": {**asked, **where}}
-        review = self._reviewed("authorization.k8s.io", "SelfSubjectAccessReview", spec)
-        return bool((review.get("status") or {}).get("allowed"))
-
-    def account(self) -> str:
-        """Who we are to the cluster, such as `system:serviceaccount:dev:orchestrator-deployer`."""
-        review = self._reviewed("authentication.k8s.io", "SelfSubjectReview", {})
-        return str(((review.get("status") or {}).get("userInfo") or {}).get("username", ""))
-
     def live(self, manifest: Manifest) -> Manifest | None:
         """An object as the cluster holds it now, in the version it is written in; None where there is none."""
         about = ref(manifest, self.namespace)
@@ -151,12 +137,6 @@ class Cluster:
             return None
         about = Ref(resource.kind, name, namespace if resource.is_namespaced else "", resource.group)
         found: Manifest = self._good(answer, "read", about)
-        return found
-
-    def _reviewed(self, group: str, kind: str, spec: Manifest) -> Manifest:
-        resource = self.catalogue.find(kind, group)
-        body = {"apiVersion": f"{group}/{resource.version}", "kind": kind, **({"spec": spec} if spec else {})}
-        found: Manifest = self._good(self.api.request("POST", resource.path(), body=body), f"ask a {kind} of", None)
         return found
 
     def _good(self, answer: Answer, verb: str, about: Ref | None) -> Any:

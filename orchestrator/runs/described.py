@@ -9,7 +9,7 @@ from orchestrator.ir.platform import PlatformSpec
 from orchestrator.ir.spec import PipelineSpec
 from orchestrator.runners import kfp
 from orchestrator.runners.kfp import requests
-from orchestrator.runs import prepared
+from orchestrator.runs import pinning
 from orchestrator.runs.prepared import Prepared
 from orchestrator.settings import Settings
 from orchestrator.stores.records import KFP
@@ -37,7 +37,7 @@ def options(
             "run": "",
             "page": "",
         },
-        "images": prepared.images(ready.pipeline),
+        "images": pinning.images(ready.pipeline),
         "files": [asdict(each) for each in ready.files],
     }
 

@@ -1,7 +1,8 @@
-"""The objects of a cluster that files stand for: manifests as they are, endpoints and pipelines of ours rendered."""
+"""The objects of a cluster that files stand for: manifests as they are, endpoints of ours rendered."""
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from orchestrator.settings import Settings
 
 
 def read(files: Sequence[str], settings: Settings, namespace: str) -> tuple[Written, ...]:
-    """What is to be on the cluster. `namespace` is where endpoints and pipelines go. Raises OrchestratorError."""
+    """What is to be on the cluster. `namespace` is where endpoints go. Raises OrchestratorError."""
     return _expanded(files, settings, namespace, is_named_only=False)
 
 
@@ -35,7 +36,7 @@ def _expanded(files: Sequence[str], settings: Settings, namespace: str, *, is_na
 
 
 def _alone(each: Written) -> Path:
-    """The file of an endpoint or a pipeline: what it names is beside it."""
+    """The file of an endpoint: what it names is beside it."""
     file = Path(each.file)
     if each.source is None or not file.is_file() or each.path:
         kind = each.manifest.get("kind")
@@ -49,10 +50,12 @@ def _made(each: Written, file: Path, settings: Settings, namespace: str, *, is_n
         case "Endpoint":
             yield from _endpoint_names(file, namespace) if is_named_only else _endpoint(file, settings, namespace)
         case "Pipeline":
-            yield from _pipeline(file, namespace)
+            message = "a pipeline is not applied as it is: its images need digests, its files a place"
+            hint = f"orc compile {shlex.quote(str(file))} --format manifest --upload | orc apply -"
+            raise PipelineError([Problem(Location(str(file)), message, hint)])
         case kind:
             message = f"a file of kind {kind} is nothing that a cluster holds"
-            hint = "what can be applied: Endpoint, Pipeline, and manifests of Kubernetes"
+            hint = "what can be applied: Endpoint, and manifests of Kubernetes"
             raise PipelineError([Problem(Location(str(file)), message, hint)])
 
 
@@ -76,11 +79,3 @@ def _endpoint_names(file: Path, namespace: str) -> Iterator[Manifest]:
         ("policy/v1", "PodDisruptionBudget", f"{name}-predictor"),
     ):
         yield {"apiVersion": version, "kind": kind, "metadata": {"name": each, "namespace": namespace}}
-
-
-def _pipeline(file: Path, namespace: str) -> Iterator[Manifest]:
-    from orchestrator.runners.kfp import manifest
-    from orchestrator.runs.loaded import load
-
-    loaded = load(file)
-    yield from manifest.resources(loaded.pipeline, loaded.platform, namespace=namespace)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.runners.kfp import manifest
-from orchestrator.runs import prepared
+from orchestrator.runs import pinning, prepared
 from orchestrator.runs.loaded import load
 from orchestrator.settings import Settings
 
@@ -28,9 +28,10 @@ def pack(
     said: prepared.Said = prepared.unsaid,
 ) -> Packed:
     """A pipeline file as resources. Without `upload` its local files are named as if they had been uploaded."""
-    loaded, warnings = prepared.pinned(file, load(file), unpinned=unpinned)
-    ready = prepared.prepare(loaded, {}, settings, upload=upload, said=said)
-    text = manifest.dump(ready.pipeline, loaded.platform, namespace=settings.kfp_namespace)
+    pinned = pinning.on_cluster(load(file), file, unpinned=unpinned)
+    warnings = pinned.warnings
+    ready = prepared.prepare(pinned.loaded, {}, settings, upload=upload, said=said)
+    text = manifest.dump(ready.pipeline, pinned.loaded.platform, namespace=settings.kfp_namespace)
     if ready.files and not upload:
         names = ", ".join(each.written for each in ready.files)
         warnings = (*warnings, f"{names}: not uploaded; --upload puts them where the pipeline looks for them")

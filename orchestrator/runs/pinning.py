@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from orchestrator.errors import OrchestratorError
 from orchestrator.images import lock as locks
 from orchestrator.images import recipe, wanted
 from orchestrator.images.lock import Lock
+from orchestrator.ir.spec import PipelineSpec
 from orchestrator.runs.loaded import Loaded
 
 
@@ -17,8 +20,6 @@ class Pinned:
 
     loaded: Loaded
     warnings: tuple[str, ...] = ()
-    lock: Lock | None = None
-    """The lock it was pinned by; None without one."""
 
 
 def here(loaded: Loaded, file: Path) -> Pinned:
@@ -39,6 +40,29 @@ def compiled(loaded: Loaded, file: Path) -> Pinned:
     return replace(found, warnings=((said,) if lacking else ()) + found.warnings)
 
 
+def on_cluster(loaded: Loaded, file: Path, *, unpinned: bool = False) -> Pinned:
+    """For a cluster. Raises OrchestratorError for an image that none could pull, unless it is asked for `unpinned`."""
+    lock = locks.read(locks.beside(file))
+    lacking = _lacking(loaded, lock)
+    if lacking and not unpinned:
+        hint = (
+            f"orc build {shlex.quote(str(file))} --push builds and pushes them, and writes {locks.beside(file).name}\n"
+            "--unpinned takes their names as they are, as after `kind load docker-image`"
+        )
+        told = f"a cluster cannot pull these images, which are in no registry yet:\n{chr(10).join(lacking)}"
+        raise OrchestratorError(told, hint=hint)
+    found = _pinned(loaded, file, lock) if lock else Pinned(loaded)
+    loose = [each for each in images(found.loaded.pipeline) if "@sha256:" not in each]
+    said = f"not named by a digest, so what they hold may change: {', '.join(loose)}"
+    return replace(found, warnings=(*found.warnings, said)) if loose else found
+
+
+def images(pipeline: PipelineSpec) -> list[str]:
+    """The images a pipeline names."""
+    executors = pipeline.deployment_spec.executors.values()
+    return sorted({each.container.image for each in executors if each.container})
+
+
 def stale(loaded: Loaded, lock: Lock, file: Path) -> tuple[str, ...]:
     """A warning for images that were built from other code than is here now."""
     changed = locks.changed(lock, keys(loaded, lock))
@@ -47,7 +71,7 @@ def stale(loaded: Loaded, lock: Lock, file: Path) -> tuple[str, ...]:
 
 
 def _pinned(loaded: Loaded, file: Path, lock: Lock) -> Pinned:
-    return Pinned(replace(loaded, pipeline=locks.pinned(loaded.pipeline, lock)), stale(loaded, lock, file), lock)
+    return Pinned(replace(loaded, pipeline=locks.pinned(loaded.pipeline, lock)), stale(loaded, lock, file))
 
 
 def _lacking(loaded: Loaded, lock: Lock | None) -> tuple[str, ...]:

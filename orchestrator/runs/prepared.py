@@ -1,18 +1,16 @@
-"""A pipeline made ready for a cluster: images by their digests, files of this machine uploaded and named by URIs."""
+"""A pipeline whose files of this machine are uploaded, and named by URIs: a cluster needs nothing of this machine."""
 
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from orchestrator.errors import NotFoundError, OrchestratorError
-from orchestrator.images import lock, wanted
 from orchestrator.ir.spec import PipelineSpec
-from orchestrator.runs import files, pinning
+from orchestrator.runs import files
 from orchestrator.runs.loaded import Loaded
 from orchestrator.settings import Settings
 from orchestrator.stores import uploads
@@ -54,35 +52,6 @@ class Prepared:
     pipeline: PipelineSpec
     arguments: Mapping[str, Any]
     files: tuple[Uploaded, ...] = ()
-
-
-def pinned(file: Path, loaded: Loaded, *, unpinned: bool = False) -> tuple[Loaded, tuple[str, ...]]:
-    """The pipeline with the images of the lock beside its file, and what is to be said of images.
-
-    Raises OrchestratorError for one that no cluster could pull, unless it is asked for `unpinned`.
-    """
-    held = lock.read(lock.beside(file))
-    listed = wanted.of(loaded.pipeline, loaded.code_paths)
-    lacking = lock.lacking((each.name for each in listed.wanted), held)
-    if lacking and not unpinned:
-        hint = (
-            f"orc build {shlex.quote(str(file))} --push builds and pushes them, and writes {lock.beside(file).name}\n"
-            "--unpinned takes their names as they are, as after `kind load docker-image`"
-        )
-        told = f"a cluster cannot pull these images, which are in no registry yet:\n{chr(10).join(lacking)}"
-        raise OrchestratorError(told, hint=hint)
-    pipeline = lock.pinned(loaded.pipeline, held) if held else loaded.pipeline
-    loose = [each for each in images(pipeline) if "@sha256:" not in each]
-    warnings = [*pinning.stale(loaded, held, file)] if held else []
-    if loose:
-        warnings.append(f"not named by a digest, so what they hold may change: {', '.join(loose)}")
-    return replace(loaded, pipeline=pipeline), tuple(warnings)
-
-
-def images(pipeline: PipelineSpec) -> list[str]:
-    """The images a pipeline names."""
-    executors = pipeline.deployment_spec.executors.values()
-    return sorted({each.container.image for each in executors if each.container})
 
 
 def unsaid(_: Sending) -> None:

@@ -8,9 +8,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from orchestrator.errors import Location, PipelineError, Problem
-from orchestrator.runners import arguments, kfp
-from orchestrator.runs import connected, given, portable, prepared
-from orchestrator.runs.loaded import load
+from orchestrator.runners import kfp
+from orchestrator.runs import connected, prepared, ready
 from orchestrator.settings import Settings
 
 _EARLY, _LATE = 60, 300
@@ -58,17 +57,12 @@ def create(
 ) -> Scheduled:
     """Have a pipeline file run by the clock. Every parameter needs a value, given now or its default."""
     cron, start, end = _single(wish, now) if wish.at else (wish.cron, wish.start, wish.end)
-    connection = connected.connection(settings)
-    loaded = load(file, texts)
-    values = arguments.complete(loaded.pipeline, given.values(loaded.pipeline, texts))
-    warnings = portable.warnings(file, kfp.version(connection), anyway=wish.anyway)
-    loaded, unpinned = prepared.pinned(file, loaded, unpinned=wish.unpinned)
-    ready = prepared.prepare(loaded, values, settings, said=said)
+    made = ready.make(file, texts, settings, unpinned=wish.unpinned, anyway=wish.anyway, said=said)
     plan = kfp.Plan(
-        wish.name or loaded.pipeline.pipeline_info.name,
-        ready.pipeline,
-        loaded.platform,
-        ready.arguments,
+        wish.name or made.name,
+        made.prepared.pipeline,
+        made.loaded.platform,
+        made.prepared.arguments,
         cron=cron,
         interval=wish.every,
         start=start,
@@ -80,7 +74,7 @@ def create(
         service_account=settings.kfp_service_account,
         use_cache=wish.cache,
     )
-    return Scheduled(kfp.schedule(connection, plan), (*unpinned, *warnings))
+    return Scheduled(kfp.schedule(made.connection, plan), made.warnings)
 
 
 def listed(settings: Settings) -> tuple[kfp.Scheduled, ...]:

@@ -15,12 +15,12 @@ from pathlib import Path
 from orchestrator import ir, recording
 from orchestrator.errors import NotFoundError, OrchestratorError, RunError
 from orchestrator.recording import About
-from orchestrator.runners import arguments, kfp
+from orchestrator.runners import kfp
 from orchestrator.runners.events import Event, RunStarted, Status, Warned
 from orchestrator.runners.kfp.client import UnansweredError
 from orchestrator.runners.local import traces
-from orchestrator.runs import connected, described, given, portable, prepared
-from orchestrator.runs.loaded import load
+from orchestrator.runs import connected, described
+from orchestrator.runs import ready as made_ready
 from orchestrator.runs.pods import Pods
 from orchestrator.runs.prepared import Sending
 from orchestrator.runs.started import is_alive, named
@@ -73,28 +73,24 @@ def start(
 
     Leaving the events early leaves the run alone.
     """
-    connection = connected.connection(settings)
-    loaded = load(file, texts)
-    values = arguments.complete(loaded.pipeline, given.values(loaded.pipeline, texts))
-    warnings = portable.warnings(file, kfp.version(connection), anyway=options.anyway)
-    loaded, unpinned = prepared.pinned(file, loaded, unpinned=options.unpinned)
-    ready = prepared.prepare(loaded, values, settings, said=said)
+    ready = made_ready.make(file, texts, settings, unpinned=options.unpinned, anyway=options.anyway, said=said)
+    loaded, connection = ready.loaded, ready.connection
     about = About(
-        named(options.run, loaded.pipeline.pipeline_info.name),
-        ir.compact(ready.pipeline, loaded.platform),
+        named(options.run, ready.name),
+        ir.compact(ready.prepared.pipeline, loaded.platform),
         str(file),
         str(loaded.base),
         tuple(str(path) for path in loaded.code_paths),
         described.options(
-            connection, ready, loaded.platform, settings, cache=options.cache, experiment=options.experiment
+            connection, ready.prepared, loaded.platform, settings, cache=options.cache, experiment=options.experiment
         ),
     )
     with contextlib.ExitStack() as stack:
         metadata = stack.enter_context(contextlib.closing(Metadata(settings.state / "state.db")))
-        record = recording.record(about, loaded.pipeline.pipeline_info.name, ready.arguments, time.time())
+        record = recording.record(about, ready.name, ready.prepared.arguments, time.time())
         metadata.start_run(record, [])
         stack.pop_all()
-        return _watched(metadata, record, connection, settings, said=said, warnings=(*unpinned, *warnings))
+        return _watched(metadata, record, connection, settings, said=said, warnings=ready.warnings)
 
 
 def resume(run: str, settings: Settings, said: Said = unsaid) -> Iterator[Event]:

@@ -305,10 +305,6 @@ def config_map(name: str) -> Object:
 def test_an_account_does_what_it_may_and_nothing_else(cluster: Cluster, account: Account) -> None:
     tester = account(rule("", "configmaps", "get", "create", "patch"))
     who = f"system:serviceaccount:{cluster.namespace}:tester"
-    assert tester.account() == who
-    assert tester.can_i("patch", "ConfigMap")
-    assert not tester.can_i("patch", "Deployment", group="apps")
-    assert not tester.can_i("delete", "ConfigMap")
     tester.apply([config_map("a")])
     for act, verb, what in (
         (lambda: tester.apply([deployment()]), "get", "deployments.apps"),

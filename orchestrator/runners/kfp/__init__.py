@@ -3,8 +3,6 @@
 from orchestrator.runners.kfp.about import log as log
 from orchestrator.runners.kfp.about import version as version
 from orchestrator.runners.kfp.connection import Connection as Connection
-from orchestrator.runners.kfp.package import Version as Version
-from orchestrator.runners.kfp.package import upload as upload
 from orchestrator.runners.kfp.recurring import Plan as Plan
 from orchestrator.runners.kfp.recurring import Scheduled as Scheduled
 from orchestrator.runners.kfp.recurring import enable as enable

@@ -43,4 +43,4 @@ class Eye:
             self.is_native = False
             return run
         self.is_native = True
-        return replace(run, tasks=tasks, tells_outputs=True)
+        return replace(run, tasks=tasks)

@@ -21,12 +21,11 @@ def resources(
     platform: PlatformSpec,
     *,
     namespace: str = "",
-    labels: dict[str, str] | None = None,
 ) -> tuple[dict[str, Any], ...]:
     """The `Pipeline` and its `PipelineVersion` (pipelines.kubeflow.org/v2beta1). Equal pipelines give equal names."""
     info = pipeline.pipeline_info
     name, version = _name(info.name), _name(requests.version_name(pipeline, platform), keep=13)
-    marks = {"app.kubernetes.io/managed-by": "orchestrator", **(labels or {})}
+    marks = {"app.kubernetes.io/managed-by": "orchestrator"}
     place = {"namespace": namespace} if namespace else {}
     about = {"description": info.description} if info.description else {}
     asked = ir.to_data(platform)

@@ -64,8 +64,6 @@ class SeenRun:
     pipeline_root: str = ""
     tasks: Mapping[str, Seen] = field(default_factory=dict)
     """By path, groups and loops too."""
-    tells_outputs: bool = False
-    """Whether the server says what tasks gave."""
 
 
 def of(run: Mapping[str, Any]) -> SeenRun:

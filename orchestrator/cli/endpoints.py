@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -14,18 +15,34 @@ app = typer.Typer(help="List and stop the endpoints of this machine.", rich_mark
 
 
 def serve(
+    *,
     host: Annotated[str, typer.Option("--host", help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[
         int | None,
         typer.Option("--port", min=0, max=65535, help="The port; by default the first free one.", show_default=False),
     ] = None,
+    workers: Annotated[int, typer.Option("--workers", min=1, max=64, help="How many processes answer.")] = 1,
+    token_file: Annotated[
+        Path | None,
+        typer.Option("--token-file", help="Ask for a token: any line of this file.", show_default=False),
+    ] = None,
+    certificate: Annotated[
+        Path | None, typer.Option("--tls-cert", help="Speak TLS, with this certificate (PEM).", show_default=False)
+    ] = None,
+    key: Annotated[
+        Path | None, typer.Option("--tls-key", help="The certificate's key (PEM).", show_default=False)
+    ] = None,
+    insecure: Annotated[
+        bool, typer.Option("--insecure", help="Be reached by others without token or TLS: something else guards it.")
+    ] = False,
 ) -> None:
     """Serve the declared endpoints in the foreground, until Ctrl-C."""
     settings = options.read()
     with extras.needed("serve"):
         from orchestrator.serving import server
+        from orchestrator.serving.options import Options
 
-    server.serve(settings.state, host, port)
+    server.serve(settings.state, Options(host, port, workers, token_file, certificate, key, insecure))
 
 
 @app.callback(invoke_without_command=True)

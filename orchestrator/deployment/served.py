@@ -105,7 +105,8 @@ def _become(state: Path, host: str, port: int) -> NoReturn:
     environment = {name: value for name, value in os.environ.items() if not name.startswith(_REGISTRY)}
     command = [sys.executable, "-m", "orchestrator.serving", "--state", str(state), "--host", host, "--port", str(port)]
     sys.stderr.flush()
-    os.execve(sys.executable, [*command, "--fixed"], environment)  # noqa: S606  Ourselves, by full path.
+    # Insecure: who may reach a pod is said by the NetworkPolicy of its endpoint, and a gateway does the TLS.
+    os.execve(sys.executable, [*command, "--fixed", "--insecure"], environment)  # noqa: S606  Ourselves, by full path.
 
 
 def _listed(declaration: Declaration) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import metadata
 from typing import Any
 
@@ -12,19 +12,21 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from orchestrator.serving import codec, metrics, page, routing, tensors
+from orchestrator.serving import codec, counts, fleet, gate, metrics, page, routing, tensors
 from orchestrator.serving.answer import Answering
 from orchestrator.serving.codec import RequestError
+from orchestrator.serving.fleet import Alone, Fleet, Report
+from orchestrator.serving.gauges import Value
 from orchestrator.serving.host import Host
 from orchestrator.serving.hosted import Hosted, Status, Variant
 from orchestrator.serving.predictions import Predictions
 from orchestrator.serving.work import Work
 
 
-def create(host: Host, work: Work) -> Starlette:
-    """The application over these endpoints."""
+def create(host: Host, work: Work, peers: Alone | Fleet) -> Starlette:
+    """The application over these endpoints; `peers` are the server's other processes."""
     predictions = Predictions(Answering(host, work))
-    surface = _Surface(host)
+    surface = _Surface(host, peers)
     model = "/v2/models/{name}"
     version = model + "/versions/{version}"
     routes = [
@@ -55,8 +57,12 @@ def create(host: Host, work: Work) -> Starlette:
 class _Surface:
     """Everything that is not a prediction."""
 
-    def __init__(self, host: Host) -> None:
+    def __init__(self, host: Host, peers: Alone | Fleet) -> None:
         self.host = host
+        self.peers = peers
+
+    def _gauges(self) -> list[Value]:
+        return [value for report in self.peers.others() for value in report.gauges]
 
     async def root(self, request: Request) -> Response:
         if "text/html" not in request.headers.get("accept", ""):
@@ -66,10 +72,14 @@ class _Surface:
         return Response(html, media_type="text/html", headers=headers)
 
     async def metrics(self, _: Request) -> Response:
-        return Response(self.host.metrics.text(), headers={"content-type": metrics.CONTENT_TYPE})
+        text = self.host.metrics.text(self._gauges())
+        return Response(text, headers={"content-type": metrics.CONTENT_TYPE})
 
     async def endpoints(self, _: Request) -> Response:
-        return _json({"endpoints": [_endpoint(status) for _, status in sorted(self.host.endpoints.items())]})
+        others = self.peers.others()
+        counted = counts.by_endpoint(self.host.metrics.collect())
+        known = sorted(self.host.endpoints.items())
+        return _json({"endpoints": [_endpoint(status, others, counted.get(name)) for name, status in known]})
 
     async def models(self, _: Request) -> Response:
         return _json({"models": sorted(self.host.endpoints)})
@@ -90,10 +100,15 @@ class _Surface:
     async def live(self, _: Request) -> Response:
         return _json({"live": True})
 
-    async def ready(self, _: Request) -> Response:
-        if self.host.is_ready:
+    async def ready(self, request: Request) -> Response:
+        others = self.peers.others()
+        standings = {name: fleet.together(name, own, others) for name, own in fleet.report(self.host).endpoints.items()}
+        complete = self.host.is_complete and all(each.complete for each in others)
+        if complete and all(each.ready and not each.reason for each in standings.values()):
             return _json({"ready": True})
-        reasons = [f"{status.name}: {status.reason}" for status in self.host.endpoints.values() if status.reason]
+        if request.scope.get(gate.STRANGER):
+            return _json({"ready": False}, 503)
+        reasons = [f"{name}: {standing.reason}" for name, standing in standings.items() if standing.reason]
         return _json({"ready": False, "error": "; ".join(reasons) or "the server is loading its models"}, 503)
 
     async def v2_model(self, request: Request) -> Response:
@@ -127,15 +142,16 @@ def _metadata(endpoint: Hosted, variant: Variant) -> dict[str, Any]:
     }
 
 
-def _endpoint(status: Status) -> dict[str, Any]:
+def _endpoint(status: Status, others: Sequence[Report], counted: counts.Endpoint | None) -> dict[str, Any]:
     """An endpoint for `orc endpoints`: what is served now, and what kept a later declaration from being served."""
     variants = status.hosted.variants if status.hosted else ()
+    standing = fleet.together(status.name, fleet.standing(status), others)
     return {
         "name": status.name,
-        "ready": status.hosted is not None,
-        "reason": status.reason,
-        "attempted": status.attempted,
-        "requests": status.served,
+        "ready": standing.ready,
+        "reason": standing.reason,
+        "attempted": standing.attempted,
+        "requests": counted.requests if counted else 0,
         "variants": [variant.declared.model_dump(mode="json") for variant in variants],
     }
 

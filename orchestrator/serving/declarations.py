@@ -6,7 +6,7 @@ import fcntl
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
@@ -17,6 +17,7 @@ from orchestrator.errors import BackendError, OrchestratorError
 from orchestrator.serving import endpoint, quantity, traffic
 
 VERSION = 1
+_SHORT_SECONDS = 30.0
 
 
 class Variant(BaseModel):
@@ -56,6 +57,11 @@ class Declaration(BaseModel):
     def main(self) -> Variant:
         """The variant with the largest share of the traffic."""
         return max(self.variants, key=lambda variant: variant.weight)
+
+
+def longest_answer(found: Iterable[Declaration]) -> float:
+    """For how many seconds a request to any of these may be under way; of endpoints just removed some may be, too."""
+    return max([_SHORT_SECONDS, *(each.spec.limits.timeout_seconds for each in found)])
 
 
 def dump(declaration: Declaration) -> str:

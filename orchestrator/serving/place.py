@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO
 
 from orchestrator.errors import BackendError, OrchestratorError
+from orchestrator.serving import declarations
 
 # A server that is ending, or a look at the lock by somebody else, is over within this.
 _LOCK_SECONDS = 2.0
@@ -28,13 +29,18 @@ class Server:
     host: str
     port: int
     started: str
+    # What a client on this machine needs to be let in, and to know whom it talks to.
+    token_file: str = ""
+    certificate: str = ""
 
     @classmethod
-    def at(cls, host: str, port: int) -> Server:
+    def at(cls, host: str, port: int, *, token_file: str = "", certificate: str = "") -> Server:
         """This process, listening on that address."""
         # Who listens on every address is called on loopback by everybody on this machine.
         called = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
-        return cls(f"http://{called}:{port}", os.getpid(), host, port, datetime.now(UTC).isoformat(timespec="seconds"))
+        url = f"{'https' if certificate else 'http'}://{called}:{port}"
+        started = datetime.now(UTC).isoformat(timespec="seconds")
+        return cls(url, os.getpid(), host, port, started, token_file, certificate)
 
 
 def find(state: Path) -> Server | None:
@@ -57,6 +63,20 @@ def write(state: Path, server: Server) -> None:
 def forget(state: Path) -> None:
     """This process serves no longer."""
     _file(state).unlink(missing_ok=True)
+
+
+def left(state: Path) -> bool:
+    """Whether nothing is declared; then nobody finds this server any more, so that a new one is started."""
+    with declarations.changing(state):
+        if declarations.names(state):
+            return False
+        forget(state)
+    return True
+
+
+def workers(state: Path) -> Path:
+    """Where the processes of a server keep what each counts, and say how each stands."""
+    return state / "workers"
 
 
 @contextlib.contextmanager

@@ -19,6 +19,7 @@ import pytest
 
 from orchestrator.errors import BackendError, NotFoundError, OrchestratorError
 from orchestrator.serving import declarations, local, place, server
+from orchestrator.serving.options import Options
 
 Ask = Callable[..., Any]
 Declare = Callable[..., declarations.Declaration]
@@ -170,7 +171,7 @@ def test_a_second_server_for_the_same_state_is_refused(state: Path, penguins: An
 def test_a_port_that_is_taken_is_an_error_only_when_asked_for(state: Path, served: str, tmp_path: Path) -> None:
     port = int(served.rpartition(":")[2])
     with pytest.raises(BackendError, match=f"cannot listen on 127.0.0.1 port {port}"):
-        server.serve(tmp_path / "other", port=port)
+        server.serve(tmp_path / "other", Options(port=port))
 
 
 def test_it_listens_on_loopback_and_forgets_who_started_it(

@@ -26,4 +26,10 @@ def _native(path: Path, digest: str) -> Model:
     return native.load(path, digest)
 
 
-BACKENDS: Mapping[str, Load] = {"sklearn": _native, "keras": _native}
+def _packaged(path: Path, digest: str) -> Model:
+    from orchestrator.serving.backends import packaged
+
+    return packaged.load(path, digest)
+
+
+BACKENDS: Mapping[str, Load] = {"sklearn": _native, "keras": _native, "python": _packaged, "handlers": _packaged}

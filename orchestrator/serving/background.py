@@ -14,6 +14,8 @@ class Notify(Document):
 
     success: str = ""
     failure: str = ""
+    # A file whose content signs the messages, so that who gets one knows whom it is from.
+    secret: str = ""
 
     @field_validator("success", "failure")
     @classmethod

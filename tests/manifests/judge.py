@@ -10,10 +10,14 @@ from typing import Any
 import kubernetes.client.models
 from kserve import models as ours
 
-KINDS = {"InferenceService": "V1beta1InferenceService", "ClusterServingRuntime": "V1alpha1ClusterServingRuntime"}
+KINDS = {
+    "InferenceService": "V1beta1InferenceService",
+    "ClusterServingRuntime": "V1alpha1ClusterServingRuntime",
+    "InferenceGraph": "V1alpha1InferenceGraph",
+}
 # How the models name types of Kubernetes that its own client names differently, and plain values.
 PLAIN = {"str": str, "int": int, "bool": bool, "float": (int, float)}
-FREE = {"object", "datetime", "ResourceQuantity", "IntstrIntOrString"}
+FREE = {"object", "datetime", "ResourceQuantity", "IntstrIntOrString", "V1beta1MetricQuantity"}
 
 
 def problems(value: Any, kind: str, path: str) -> list[str]:

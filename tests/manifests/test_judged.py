@@ -71,17 +71,30 @@ def rendered(kind: str) -> list[Any]:
 
 def test_kserve_knows_all_that_we_write_and_none_of_what_it_should_not(judge: Path) -> None:
     services, runtimes = rendered("InferenceService"), rendered("ClusterServingRuntime")
-    assert (len(services), len(runtimes)) == (4, 1)
-    wrong = [copy.deepcopy(services[0]) for _ in range(4)]
+    graphs = rendered("InferenceGraph")
+    assert (len(services), len(runtimes), len(graphs)) == (13, 2, 1)
+    small = next(each for each in services if each["metadata"]["name"] == "penguins")
+    wrong = [copy.deepcopy(small) for _ in range(4)]
     predictors = [each["spec"]["predictor"] for each in wrong]
     predictors[0]["minReplica"] = 1
     predictors[1]["maxReplicas"] = "3"
     del predictors[2]["model"]["modelFormat"]
     predictors[3]["model"]["env"][0]["valu"] = ""
-    *good, first, second, third, fourth = asked(judge, [*services, *runtimes, *wrong])
-    assert good == [[]] * 5
+    canaried = copy.deepcopy(next(each for each in services if "canary" in each["spec"]))
+    canaried["spec"]["canary"][0]["predictor"]["autoScaling"] = {"metrics": [{"type": "External", "externally": {}}]}
+    routed = copy.deepcopy(graphs[0])
+    routed["spec"]["nodes"]["root"]["steps"][0]["weight"] = 67.5
+    good = [*services, *runtimes, *graphs]
+    told = asked(judge, [*good, *wrong, canaried, routed])
+    assert told[: len(good)] == [[]] * len(good)
     where = "InferenceService.spec.predictor"
-    assert first == [f"{where}: V1beta1PredictorSpec has no field minReplica"]
-    assert second == [f"{where}.maxReplicas: '3' is not int"]
-    assert third == [f"{where}.model: Invalid value for `model_format`, must not be `None`"]
-    assert fourth == [f"{where}.model.env[0]: V1EnvVar has no field valu"]
+    assert told[len(good) :] == [
+        [f"{where}: V1beta1PredictorSpec has no field minReplica"],
+        [f"{where}.maxReplicas: '3' is not int"],
+        [f"{where}.model: Invalid value for `model_format`, must not be `None`"],
+        [f"{where}.model.env[0]: V1EnvVar has no field valu"],
+        [
+            "InferenceService.spec.canary[0].predictor.autoScaling.metrics[0]: V1beta1MetricsSpec has no field externally"
+        ],
+        ["InferenceGraph.spec.nodes.root.steps[0].weight: 67.5 is not int"],
+    ]

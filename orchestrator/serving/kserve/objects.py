@@ -67,7 +67,8 @@ def predictor(declaration: Declaration, place: Place, *, name: str = "") -> dict
     spec = declaration.spec
     replica = _replica(declaration, place)
     digest = hashlib.sha256(json.dumps(replica, sort_keys=True).encode()).hexdigest()
-    selector = f'namespace="{place.namespace}", model_name="{name or declaration.name}"'
+    # The label that our monitors give to what they read; the model's name may be that of several services.
+    selector = f'namespace="{place.namespace}", endpoint_name="{name or declaration.name}"'
     marks = {MARK: digest[:16], **scaling.of_pods(spec)}
     return {"annotations": marks, **scaling.fields(spec, selector), **replica}
 

@@ -155,7 +155,7 @@ def test_what_variants_did_is_read_from_metrics() -> None:
     assert (seen.requests, seen.errors, seen.error_rate) == (100, 6, 0.06)
     assert seen.quantile(0.5) == pytest.approx(0.01 + 0.09 * 50 / 98)
     assert seen.quantile(0.99) == 1, "longer than the last bound is all that is known"
-    assert (seen.slower(0.1), seen.slower(1), seen.slower(0.055)) == (2, 2, pytest.approx(51))
+    assert [seen.slower(0.1), seen.slower(1), seen.slower(0.055)] == pytest.approx([2, 2, 51])
 
 
 def test_counts_of_a_server_that_was_started_anew_go_on() -> None:
@@ -302,15 +302,15 @@ def test_a_good_version_gets_everything_in_the_end() -> None:
     assert (last.percent, last.requests) == (100, 600)
     assert first.alarms["error_rate"] == pytest.approx(0.001)
     assert first.alarms["p99"] < 0.1
+    kept = "{} kept its bounds: error_rate was 0.1 % ({} of {} requests), at most 1 % is allowed; "
+    kept += "p99 was 99 ms ({} requests), at most 500 ms is allowed"
     assert scene.said == [
         "10 % of the traffic, watched for 1 m",
-        "10 % kept its bounds: error_rate was 0.1 % (0 of 60 requests), at most 1 % is allowed; "
-        "p99 was 99 ms (60 requests), at most 500 ms is allowed",
+        kept.format("10 %", "0", "60", "60"),
         "100 % of the traffic, watched for 1 m",
-        "100 % kept its bounds: error_rate was 0.1 % (1 of 600 requests), at most 1 % is allowed; "
-        "p99 was 99 ms (600 requests), at most 500 ms is allowed",
+        kept.format("100 %", "1", "600", "600"),
     ]
-    assert scene.progressed[0] == (3.0, 120.0)
+    assert 3 <= scene.progressed[0][0] < 5
     assert scene.progressed[-1] == (120.0, 120.0)
     assert len(scene.progressed) <= 45
 

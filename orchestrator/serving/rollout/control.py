@@ -14,9 +14,9 @@ from orchestrator.serving.rollout.judgement import Judgement
 from orchestrator.serving.rollout.plan import Plan, Share
 from orchestrator.serving.rollout.reading import Reading, Window
 
-# Alarms are looked at this often during a bake, but neither all the time nor hardly ever.
+# Alarms are looked at this often during a bake; at first more often, because what fails at once should end at once.
 _LOOKS = 20
-_SHORTEST, _LONGEST = 0.1, 15.0
+_SHORTEST, _LONGEST = 0.1, 5.0
 
 Ask = Callable[[str, str, bool], float | None]
 
@@ -96,13 +96,14 @@ class Control:
         if not share.bake_seconds:
             return Stage(share.percent, 0.0, 0)
         self.say(f"{share.percent} % of the traffic, watched for {_long(share.bake_seconds)}")
-        pause = min(max(share.bake_seconds / _LOOKS, _SHORTEST), _LONGEST)
-        last, added = self._read(None), Reading()
+        pause, longest = _SHORTEST, min(max(share.bake_seconds / _LOOKS, _SHORTEST), _LONGEST)
+        last, added, told_at = self._read(None), Reading(), 0.0
         while True:
             left = share.bake_seconds - (self.clock() - began)
             final = left <= 0
             if not final:
                 self.sleep(min(pause, left))
+                pause = min(pause * 2, longest)
             self.traffic.check()
             now = self._read(last)
             if now is not None and last is not None:
@@ -112,7 +113,9 @@ class Control:
             found = [self._judged(alarm, seen, watched, final=final) for alarm in self.plan.alarms]
             self._stop_if_breached(share, found, final=final)
             passed = min(self.clock() - began, share.bake_seconds)
-            self.progress(spent + passed, whole, f"{share.percent} % of the traffic, {_requests(seen)}")
+            if final or passed >= told_at + share.bake_seconds / _LOOKS:
+                told_at = passed
+                self.progress(spent + passed, whole, f"{share.percent} % of the traffic, {_requests(seen)}")
             if final:
                 told = "; ".join(f"{each.text}, {judgement.bound(each.alarm)}" for each in found)
                 self.say(f"{share.percent} % kept its bounds: {told}")

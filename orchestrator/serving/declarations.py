@@ -124,6 +124,19 @@ def read(state: Path, name: str) -> Declaration | None:
         return None
 
 
+def readable(state: Path) -> list[Declaration]:
+    """Everything that is declared and not damaged."""
+    found: list[Declaration] = []
+    for name in names(state):
+        try:
+            declared = read(state, name)
+        except OrchestratorError:
+            continue
+        if declared is not None:
+            found.append(declared)
+    return found
+
+
 def names(state: Path) -> list[str]:
     """The names of what is declared, damaged or not."""
     return sorted(path.stem for path in folder(state).glob("[!.]*.json"))

@@ -18,6 +18,6 @@ def path(name: str) -> str:
     return f"/v1/models/{name}:predict"
 
 
-def curl(url: str, name: str, records: Sequence[Mapping[str, Any]]) -> str:
-    """A command that sends these rows, for any POSIX shell."""
-    return f"curl -s {shlex.quote(url + path(name))} -d {shlex.quote(body(records))}"
+def curl(url: str, name: str, records: Sequence[Mapping[str, Any]], *, options: str = "") -> str:
+    """A command that sends these rows, for any POSIX shell; `options` are more of curl's, quoted already."""
+    return f"curl -s{options} {shlex.quote(url + path(name))} -d {shlex.quote(body(records))}"

@@ -14,17 +14,17 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 from urllib import error as url_errors
-from urllib import request as url_requests
 
 import orchestrator
 from orchestrator.errors import BackendError, NotFoundError, OrchestratorError
-from orchestrator.serving import declarations, example, place
+from orchestrator.serving import declarations, example, place, reach
 from orchestrator.serving.declarations import Declaration
 from orchestrator.serving.place import Server
 
 START_SECONDS = 30.0
 READY_SECONDS = 60.0
-STOP_SECONDS = 40.0
+# Beyond the time that the last answers may take.
+STOP_SECONDS = 15.0
 ANSWER_SECONDS = 60.0
 # A runner ends what carries its marks when a task is over; the server outlives the task that started it.
 # So are a task's temporary folder and the registry it was told of: neither is the server's.
@@ -54,7 +54,7 @@ class Answer:
 
 def find(state: Path) -> Server | None:
     """The running server of a state folder, or None."""
-    return place.find(state.absolute())
+    return reach.remember(place.find(state.absolute()))
 
 
 def ensure(state: Path) -> Server:
@@ -64,7 +64,7 @@ def ensure(state: Path) -> Server:
         deadline = time.monotonic() + START_SECONDS
         process: subprocess.Popen[bytes] | None = None
         while True:
-            server = place.find(state)
+            server = find(state)
             if server is not None and _is_alive(server):
                 if process is not None:
                     process.returncode = 0  # It lives on without us: nobody is to wait for it.
@@ -83,12 +83,13 @@ def ensure(state: Path) -> Server:
 def stop(state: Path) -> bool:
     """Stop the server of a state folder; requests under way are answered first. False when none runs."""
     state = state.absolute()
-    server = place.find(state)
+    server = find(state)
     if server is None:
         return False
     os.kill(server.pid, signal.SIGTERM)
-    if not place.wait_until_free(state, STOP_SECONDS):
-        raise BackendError("model server", f"process {server.pid} did not end within {STOP_SECONDS:g} s")
+    seconds = declarations.longest_answer(declarations.readable(state)) + STOP_SECONDS
+    if not place.wait_until_free(state, seconds):
+        raise BackendError("model server", f"process {server.pid} did not end within {seconds:g} s")
     return True
 
 
@@ -108,7 +109,7 @@ def remove(state: Path, name: str) -> None:
 def endpoints(state: Path) -> list[EndpointStatus]:
     """Every declared endpoint and whether it is served."""
     state = state.absolute()
-    server = place.find(state)
+    server = find(state)
     answered = served(server.url) if server else {}
     found: list[EndpointStatus] = []
     for name in declarations.names(state):
@@ -161,7 +162,7 @@ def send_example(declaration: Declaration, url: str, *, variant: str = "") -> An
     records = declaration.example.get("inputs", [])[:1]
     if not records:
         raise OrchestratorError(f"endpoint {declaration.name!r} has no example to send", hint="train the model again")
-    curl = example.curl(url, declaration.name, records)
+    curl = example.curl(url, declaration.name, records, options=reach.curl(url))
     headers = {"x-variant": variant} if variant else {}
     response = _ask(url + example.path(declaration.name), example.body(records).encode(), headers=headers)
     return Answer({"instances": records}, response, curl)
@@ -204,9 +205,7 @@ def _ask(
 
 
 def _fetch(url: str, body: bytes | None, headers: Mapping[str, str], timeout: float) -> bytes:
-    message = url_requests.Request(url, body, dict(headers))  # noqa: S310  Always http: `place` made the URL.
-    # The server is on this machine: a proxy of the environment does not lead to it.
-    opener = url_requests.build_opener(url_requests.ProxyHandler({}))
+    opener, message = reach.opener(url), reach.request(url, body, dict(headers))
     try:
         with opener.open(message, timeout=timeout) as response:
             found: bytes = response.read()

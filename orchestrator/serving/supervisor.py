@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import orchestrator
-from orchestrator.errors import OrchestratorError
 from orchestrator.serving import declarations, fleet, place
 from orchestrator.serving.fleet import Report
 from orchestrator.serving.options import Options
@@ -122,7 +121,7 @@ class Supervisor:
         running = [slot.process for slot in self._slots if slot.process is not None]
         for process in running:
             process.terminate()
-        deadline = time.monotonic() + _longest_answer(self.state) + _GRACE_SECONDS
+        deadline = time.monotonic() + declarations.longest_answer(declarations.readable(self.state)) + _GRACE_SECONDS
         for process in running:
             try:
                 process.wait(max(0.0, deadline - time.monotonic()))
@@ -130,15 +129,3 @@ class Supervisor:
                 _log.error("process %s did not end, and was killed", process.pid)
                 process.kill()
                 process.wait()
-
-
-def _longest_answer(state: Path) -> float:
-    found: list[declarations.Declaration] = []
-    for name in declarations.names(state):
-        try:
-            declared = declarations.read(state, name)
-        except OrchestratorError:  # It is damaged, and served by nobody.
-            continue
-        if declared is not None:
-            found.append(declared)
-    return declarations.longest_answer(found)

@@ -98,6 +98,9 @@ def test_the_runtime_is_what_endpoints_expect(render: Renders) -> None:
     assert found["metadata"]["name"] == expected["metadata"]["name"] == runtime.NAME
     namespaced = only(render(None, "servingRuntime.kind=ServingRuntime"), "ServingRuntime")
     assert namespaced["spec"] == found["spec"]
+    knative = only(render(None, "servingRuntime.knative=true"), "ClusterServingRuntime", "orchestrator-server-knative")
+    expected = runtime.cluster_serving_runtime(image, knative=True)
+    assert (knative["spec"], knative["metadata"]["name"]) == (expected["spec"], expected["metadata"]["name"])
 
 
 def test_names_are_those_that_the_program_uses(render: Renders, tmp_path: Path) -> None:

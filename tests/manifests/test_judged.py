@@ -87,14 +87,12 @@ def test_kserve_knows_all_that_we_write_and_none_of_what_it_should_not(judge: Pa
     good = [*services, *runtimes, *graphs]
     told = asked(judge, [*good, *wrong, canaried, routed])
     assert told[: len(good)] == [[]] * len(good)
-    where = "InferenceService.spec.predictor"
+    where, canary = "InferenceService.spec.predictor", "InferenceService.spec.canary[0].predictor"
     assert told[len(good) :] == [
         [f"{where}: V1beta1PredictorSpec has no field minReplica"],
         [f"{where}.maxReplicas: '3' is not int"],
         [f"{where}.model: Invalid value for `model_format`, must not be `None`"],
         [f"{where}.model.env[0]: V1EnvVar has no field valu"],
-        [
-            "InferenceService.spec.canary[0].predictor.autoScaling.metrics[0]: V1beta1MetricsSpec has no field externally"
-        ],
+        [f"{canary}.autoScaling.metrics[0]: V1beta1MetricsSpec has no field externally"],
         ["InferenceGraph.spec.nodes.root.steps[0].weight: 67.5 is not int"],
     ]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.serving.kserve import objects, proof, rollout
+from orchestrator.serving.kserve import canary, objects, proof, rollout
 from tests.manifests import cases
 
 MARK = "new"
@@ -50,12 +50,54 @@ PROGRESS = [
 ]
 
 
+def canaried(mark: str = "old", *, minimum: int = 1) -> dict[str, Any]:
+    found = service(mark, minimum=3)
+    found["spec"]["canary"] = [
+        {"trafficPercent": 10, "predictor": {"annotations": {objects.MARK: MARK}, "minReplicas": minimum}}
+    ]
+    return found
+
+
+PROGRESS += [
+    # A canary is there when its own replicas are, whatever those beside it do.
+    (canaried(), [pod("old"), pod("old")], "0 of 1 replicas are ready", False),
+    (canaried(minimum=2), [pod("old"), pod(MARK)], "1 of 2 replicas are ready", False),
+    (canaried(), [pod("old"), pod(MARK)], "", True),
+    (canaried("other"), [pod("old"), pod(MARK)], "", True),
+    (service("old"), [pod("old"), pod(MARK)], "the InferenceService was changed meanwhile", False),
+]
+
+
+def idle(latest: str = "2", ready: str = "True") -> dict[str, Any]:
+    found = service(minimum=0, conditions=[condition(ready)])
+    found["metadata"]["annotations"] = {"serving.kserve.io/deploymentMode": "Knative"}
+    revisions = {"latestCreatedRevision": "2", "latestReadyRevision": latest}
+    return {**found, "status": {**found["status"], "components": {"predictor": revisions}}}
+
+
+PROGRESS += [
+    # Knative keeps replicas of before for a while, and none at all that nobody asks.
+    (idle(), [], "", True),
+    (idle(), [pod("old"), pod(MARK)], "", True),
+    (idle(), [pod("old")], "0 of 1 replicas are ready", False),
+    (idle("1"), [pod("old"), pod(MARK)], "Knative's newest revision is not ready", False),
+    (idle(ready="Unknown"), [pod(MARK)], "Knative's newest revision is not ready", False),
+]
+
+
 @pytest.mark.parametrize(("live", "pods", "text", "done"), PROGRESS, ids=range(len(PROGRESS)))
 def test_how_far_a_rollout_is(live: Any, pods: list[Any], text: str, done: bool) -> None:
     now = rollout.progress(live, pods, MARK)
     assert (now.done, text in now.text, bool(now.text)) == (done, True, not done)
     assert now.lost == ("meanwhile" in text)
     assert now.refused == ("refuses" in text)
+
+
+def test_a_predictor_is_there_though_a_canary_is_beside_it() -> None:
+    live = canaried(minimum=1)
+    assert rollout.progress(live, [pod("old"), pod("old"), pod("old"), pod(MARK)], "old").done
+    stray = rollout.progress(live, [pod("old"), pod("old"), pod("old"), pod("before")], "old")
+    assert stray.text == "1 replica of before still to end"
 
 
 def test_the_address_is_what_kserve_says_or_that_of_its_service() -> None:
@@ -123,3 +165,14 @@ def test_the_same_once_more_leaves_the_replicas_alone() -> None:
     again = proof.prepared(second, proof.previous(before), before)
     assert again == proof.applied(before)
     assert proof.prepared(first, proof.previous(live(first)), live(first)) == first
+
+
+def test_a_canary_that_nobody_watches_any_more_is_not_put_back() -> None:
+    first, second = rendered("small"), rendered("awkward")
+    before = proof.prepared(first, None, None)
+    tried = live(canary.beside(before, second, 10), proof.manager(first))
+    assert canary.share(tried) == 10
+    assert canary.mark(tried) == objects.mark(second)
+    assert proof.is_proved(tried)
+    assert proof.previous(tried) == before
+    assert proof.prepared(first, proof.previous(tried), tried) == before

@@ -15,7 +15,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from orchestrator.serving.kserve import objects, scaling
+from orchestrator.serving.kserve import canary, objects, scaling
 from orchestrator.serving.kserve.objects import Manifest
 
 BEFORE = "orchestrator/before"
@@ -28,7 +28,7 @@ def prepared(service: Manifest, previous: Manifest | None, live: Manifest | None
 
     What is there already, proved, keeps what it took the place of: to write it anew would start the replicas anew.
     """
-    if live is not None and objects.mark(live) == objects.mark(service) and previous == applied(live):
+    if live is not None and objects.mark(live) == objects.mark(service) and previous == _alone(live):
         before = (live["metadata"].get("annotations") or {}).get(BEFORE)
         return service if before is None else _annotated(service, {BEFORE: before})
     kept = _without(previous, BEFORE) if previous else None
@@ -42,7 +42,7 @@ def previous(live: Manifest | None) -> Manifest | None:
         return None
     before = (live["metadata"].get("annotations") or {}).get(BEFORE)
     if before is None or is_proved(live):
-        return applied(live)
+        return _alone(live)
     try:
         found = json.loads(before) if before else None
     except ValueError:
@@ -83,6 +83,11 @@ def applied(live: Manifest) -> Manifest:
     metadata |= {key: found.get("metadata", {}).get(key) or {} for key in ("labels", "annotations")}
     spec = found.get("spec", live["spec"])
     return {"apiVersion": live["apiVersion"], "kind": live["kind"], "metadata": metadata, "spec": spec}
+
+
+def _alone(live: Manifest) -> Manifest:
+    """What we applied, without a canary: a deployment that was killed has left it there, and nobody watches it."""
+    return canary.withdrawn(applied(live))
 
 
 def _managers(live: Manifest) -> frozenset[str]:

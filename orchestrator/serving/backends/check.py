@@ -66,7 +66,7 @@ def run(folder: Path, *, python: str = sys.executable, seconds: float = SECONDS)
             raise OrchestratorError(f"the process that started the model {how}", hint=_words(said))
         document = json.loads(told.read_text(encoding="utf-8"))
         if "error" in document:
-            raise OrchestratorError(document["error"], hint=document["hint"] or _words(said))
+            raise OrchestratorError(document["error"], hint=document["hint"])
         return Checked(**document)
 
 

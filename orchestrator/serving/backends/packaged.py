@@ -138,23 +138,24 @@ def _failing(what: str, root: Path) -> Iterator[None]:
     try:
         yield
     except OrchestratorError as error:
-        raise OrchestratorError(f"{what}: {error.message}{_place(error, root)}", hint=error.hint) from error
+        hint = error.hint or _place(error, root)
+        raise OrchestratorError(f"{what}: {error.message}", hint=hint) from error
     except (Exception, SystemExit) as error:
         _log.error("%s", what, exc_info=error)
         said = (str(error).splitlines() or [""])[0]
         if isinstance(error, SystemExit):
             said = f"it called exit({'' if error.code is None else error.code})"
         told = f"{type(error).__name__}: {said}" if said else type(error).__name__
-        raise OrchestratorError(f"{what}: {told}{_place(error, root)}") from error
+        raise OrchestratorError(f"{what}: {told}", hint=_place(error, root)) from error
 
 
 def _place(error: BaseException, root: Path) -> str:
-    """Where in the program's own code an error, or what it was made from, was raised."""
+    """The line of the program's own code where an error, or what it was made from, was raised."""
     inside = [
-        f"{Path(frame.filename).relative_to(root)}:{frame.lineno}"
+        f"{Path(frame.filename).relative_to(root)}:{frame.lineno}: {frame.line}"
         for each in (error, error.__cause__)
         if each is not None
         for frame in traceback.extract_tb(each.__traceback__)
         if Path(frame.filename).is_relative_to(root)
     ]
-    return f" ({inside[-1]})" if inside else ""
+    return f"at {inside[-1]}" if inside else ""

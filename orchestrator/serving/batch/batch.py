@@ -11,11 +11,11 @@ from typing import IO, Any
 
 from orchestrator.errors import OrchestratorError
 from orchestrator.serving.batch import layout, output, records
-from orchestrator.serving.batch.answering import Rejected
 from orchestrator.serving.batch.output import Quarantine
 from orchestrator.serving.batch.plan import Plan
 from orchestrator.serving.batch.pool import Named, Pool
 from orchestrator.serving.batch.records import Chunk, Source
+from orchestrator.serving.batch.task import Rejected
 from orchestrator.serving.batch.worker import Failed, Whole
 from orchestrator.stores import streams
 from orchestrator.stores.streams import Found

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import IO, Any
 
 from orchestrator.errors import OrchestratorError, did_you_mean
-from orchestrator.serving.batch import answering, output, plan, records
-from orchestrator.serving.batch.answering import Task
+from orchestrator.serving.batch import output, plan, records, writing
 from orchestrator.serving.batch.output import Sink
 from orchestrator.serving.batch.plan import Plan
 from orchestrator.serving.batch.records import Source
+from orchestrator.serving.batch.task import Task
 from orchestrator.serving.batch.values import Cell
 from orchestrator.serving.batch.worker import Ready
 
@@ -44,10 +44,10 @@ def task(source: Source, wanted: Plan, ready: Ready, place: str) -> Task:
 def sink(task: Task, file: IO[bytes], name: str) -> Sink:
     """What the output is written with."""
     if task.output == "parquet":
-        return output.Tables(file, records.rows(answering.empty(task)))
+        return output.Tables(file, records.rows(writing.empty(task)))
     header = b""
     if task.output == "csv" and task.source.header:
-        header = answering.line(task.columns, task.source.delimiter)
+        header = writing.line(task.columns, task.source.delimiter)
     return output.Texts(file, name, header)
 
 

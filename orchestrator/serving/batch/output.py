@@ -16,7 +16,7 @@ from typing import IO, Any, Protocol
 
 from orchestrator.errors import BackendError, OrchestratorError
 from orchestrator.serving.batch import records
-from orchestrator.serving.batch.answering import Rejected
+from orchestrator.serving.batch.task import Rejected
 from orchestrator.stores import artifacts, objects
 
 

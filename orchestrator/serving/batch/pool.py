@@ -20,8 +20,8 @@ from typing import Any, TypeVar
 import orchestrator
 from orchestrator.errors import BackendError, OrchestratorError
 from orchestrator.serving.batch import answering, worker
-from orchestrator.serving.batch.answering import Answered, Task
 from orchestrator.serving.batch.records import Chunk
+from orchestrator.serving.batch.task import Answered, Task
 from orchestrator.serving.batch.worker import Failed, Ready, Whole
 
 T = TypeVar("T")

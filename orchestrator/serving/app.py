@@ -102,8 +102,9 @@ class _Surface:
 
     async def ready(self, request: Request) -> Response:
         others = self.peers.others()
-        standings = {name: fleet.together(name, own, others) for name, own in fleet.report(self.host).endpoints.items()}
-        complete = self.host.is_complete and all(each.complete for each in others)
+        own = fleet.report(self.host)
+        standings = fleet.standings([own, *others])
+        complete = own.complete and all(each.complete for each in others)
         if complete and all(each.ready and not each.reason for each in standings.values()):
             return _json({"ready": True})
         if request.scope.get(gate.STRANGER):
@@ -145,7 +146,7 @@ def _metadata(endpoint: Hosted, variant: Variant) -> dict[str, Any]:
 def _endpoint(status: Status, others: Sequence[Report], counted: counts.Endpoint | None) -> dict[str, Any]:
     """An endpoint for `orc endpoints`: what is served now, and what kept a later declaration from being served."""
     variants = status.hosted.variants if status.hosted else ()
-    standing = fleet.together(status.name, fleet.standing(status), others)
+    standing = fleet.together([fleet.standing(status), *fleet.of(status.name, others)])
     return {
         "name": status.name,
         "ready": standing.ready,

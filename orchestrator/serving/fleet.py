@@ -121,12 +121,22 @@ def standing(status: Status) -> Standing:
     return Standing(status.attempted, status.reason, status.hosted is not None)
 
 
-def together(name: str, own: Standing, others: Iterable[Report]) -> Standing:
+def together(found: Sequence[Standing]) -> Standing:
     """How an endpoint stands with a whole server: as with the worker that is furthest behind."""
-    standings = [own, *(each.endpoints.get(name, Standing("", "", ready=False)) for each in others)]
-    attempted = own.attempted if all(each.attempted == own.attempted for each in standings) else ""
-    reason = next((each.reason for each in standings if each.reason), "")
-    return Standing(attempted, reason, all(each.ready for each in standings))
+    attempted = found[0].attempted if len({each.attempted for each in found}) == 1 else ""
+    reason = next((each.reason for each in found if each.reason), "")
+    return Standing(attempted, reason, all(each.ready for each in found))
+
+
+def of(name: str, reports: Iterable[Report]) -> list[Standing]:
+    """How an endpoint stands with each worker; with one that does not have it yet it is not ready."""
+    return [report.endpoints.get(name, Standing("", "", ready=False)) for report in reports]
+
+
+def standings(reports: Sequence[Report]) -> dict[str, Standing]:
+    """How every endpoint that any worker has stands with the whole server."""
+    names = sorted({name for report in reports for name in report.endpoints})
+    return {name: together(of(name, reports)) for name in names}
 
 
 def _file(folder: Path, slot: int) -> Path:

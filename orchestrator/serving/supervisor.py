@@ -96,10 +96,10 @@ class Supervisor:
             return
         fleet.write(folder, slot.number, Report(gone=True))
         slot.deaths = 1 if now - slot.started > _LONG_LIVED else slot.deaths + 1
-        pause = min(2.0 ** (slot.deaths - 1) - 1, _LONGEST_PAUSE)
-        slot.due = now + pause
+        seconds = pause(slot.deaths)
+        slot.due = now + seconds
         how = f"signal {-code}" if code < 0 else f"exit code {code}"
-        when = f"in {pause:g} s" if pause else "now"
+        when = f"in {seconds:g} s" if seconds else "now"
         _log.error("worker %s (process %s) ended with %s; another one starts %s", slot.number + 1, pid, how, when)
 
     def _started(self, slot: _Slot, until: int) -> subprocess.Popen[bytes]:
@@ -129,3 +129,8 @@ class Supervisor:
                 _log.error("process %s did not end, and was killed", process.pid)
                 process.kill()
                 process.wait()
+
+
+def pause(deaths: int) -> float:
+    """For how many seconds a worker is not started after so many deaths in a row, each soon after its start."""
+    return float(min(2 ** min(deaths - 1, 10) - 1, _LONGEST_PAUSE))

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from orchestrator import registry, source
 from orchestrator.errors import OrchestratorError
-from orchestrator.model import folder, manifest
+from orchestrator.model import folder, manifest, package, rows
 from orchestrator.registry import Approval, ModelVersion
 from orchestrator.serving import declarations, endpoint
+from orchestrator.serving import example as examples
 from orchestrator.serving.declarations import Declaration
 from orchestrator.serving.endpoint import Endpoint
 from orchestrator.serving.kserve import check as for_kserve
@@ -39,7 +41,7 @@ def manifests(
     spec = endpoint.parse(document)
     for_kserve.check(document, spec, place, by=by)
     find = registry.open(settings.tracking_uri, state=settings.state).version
-    versions = {variant.name: find(_reference(variant)) for variant in spec.variants}
+    versions = {variant.name: find(reference(variant.model)) for variant in spec.variants}
     found = declaration(spec, versions)
     for_kserve.check_models(found, place)
     return rendering.render(found, place, by=by, monitor=monitor)
@@ -72,15 +74,27 @@ def declaration(
         )
         for variant in spec.variants
     )
-    shown = manifest.read((example or next(iter(versions.values()))).path).example
+    shown = _example((example or next(iter(versions.values()))).path)
     return Declaration(
         name=spec.metadata.name,
         variants=variants,
         spec=spec,
-        example={"inputs": [dict(record) for record in shown]},
+        example=shown,
         run=run,
         declared_at=at.isoformat() if at else "",
     )
+
+
+def _example(folder: Path) -> dict[str, list[Any]]:
+    """What a client may send: rows, or the request that a program of its own came with."""
+    about = manifest.read(folder)
+    if about.package is None:
+        return {"inputs": [dict(record) for record in about.example]}
+    content = (folder / package.EXAMPLE).read_bytes()
+    table = rows.read(content, about.package.content_type)
+    if table is not None and table.form.key == "instances" and table.form.records:
+        return {"inputs": [dict(record) for record in about.example]}
+    return examples.told(content, about.package.content_type)
 
 
 def check(version: ModelVersion) -> None:
@@ -101,6 +115,7 @@ def check(version: ModelVersion) -> None:
         )
 
 
-def _reference(variant: Variant) -> str:
-    named = variant.model.removeprefix("models:/")
-    return variant.model if "@" in named or "/" in named else f"{named}@{CHAMPION}"
+def reference(model: str) -> str:
+    """The version a variant names; a registered model alone stands for its champion."""
+    named = model.removeprefix("models:/")
+    return model if "@" in named or "/" in named else f"{named}@{CHAMPION}"

@@ -18,7 +18,6 @@ from orchestrator.serving.endpoint import Endpoint
 from orchestrator.serving.kserve import check as for_kserve
 from orchestrator.serving.kserve import manifests as rendering
 from orchestrator.serving.kserve import objects
-from orchestrator.serving.traffic import Variant
 from orchestrator.settings import Settings
 
 Find = Callable[[str], ModelVersion]

@@ -16,7 +16,7 @@ VERSION = 1
 NAME = "model.json"
 
 # The last two are programs that came with a model: a class, and the functions of an inference.py.
-Flavor = Literal["sklearn", "keras", "python", "handlers"]
+Flavor = Literal["sklearn", "keras", "onnx", "python", "handlers"]
 Problem = Literal["classification", "regression", "clustering", "other"]
 Class = str | bool | int
 

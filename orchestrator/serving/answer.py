@@ -3,28 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import random
 import time
-import uuid
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
-from orchestrator.model.signature import Array, InputError
-from orchestrator.serving import routing
-from orchestrator.serving.codec import Content, RequestError
+from orchestrator.model.signature import Columns
+from orchestrator.serving import reply, routing
+from orchestrator.serving.batches import Bounds, Manner, Outputs
+from orchestrator.serving.codec import RequestError
 from orchestrator.serving.exchange import Exchange
 from orchestrator.serving.host import Host
 from orchestrator.serving.hosted import Hosted, Status, Variant
-from orchestrator.serving.metrics import Timings
-from orchestrator.serving.protocols import CODECS, Codec
+from orchestrator.serving.metrics import Metrics
+from orchestrator.serving.reply import Answered, Call
+from orchestrator.serving.shadow import Shadows
 from orchestrator.serving.work import SMALL_BODY, Work
 
-T = TypeVar("T")
-
-_log = logging.getLogger(__name__)
 # Names a request in logs; an answer repeats it, or says the one it was given here.
 REQUEST_HEADER = "x-request-id"
 # The client's name for a prediction, by which what truly happened is joined to it later.
@@ -36,23 +33,33 @@ LONGEST_INFERENCE_ID = 64
 Read = Callable[[int], Awaitable[bytes]]
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
-    """A request but for its body, which is only read once there is room for it."""
+class _Late(NamedTuple):
+    """What is told when time is up."""
 
-    endpoint: str
-    protocol: str  # One of `protocols.CODECS`.
-    headers: Mapping[str, str]  # Their names in lower case.
-    version: str = ""
-    timeout: float | None = None  # Seconds; None: what the endpoint's limits say.
+    message: str
+    status: int
+    kind: str = ""
 
 
-class Answered(NamedTuple):
-    """What came of a call."""
+_LOADING = _Late("the model was not loaded", 503, "timeout")
+_READING = _Late("the body did not arrive", 408)
+_ANSWERING = _Late("the model did not answer", 504)
 
-    content: Content
-    content_type: str
-    outputs: Mapping[str, Array] | None
+
+class _Place:
+    """One of the places that an endpoint has for requests."""
+
+    __slots__ = ("_metrics", "_status", "handed_over")
+
+    def __init__(self, status: Status, metrics: Metrics) -> None:
+        self._status, self._metrics = status, metrics
+        self.handed_over = False  # To who leaves it when the work has ended.
+        status.in_flight += 1
+        metrics.in_flight(status.name, status.in_flight)
+
+    def leave(self) -> None:
+        self._status.in_flight -= 1
+        self._metrics.in_flight(self._status.name, self._status.in_flight)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +68,10 @@ class Answering:
 
     host: Host
     work: Work
+    shadows: Shadows = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "shadows", Shadows(self.host.metrics))
 
     async def answer(
         self,
@@ -89,6 +100,7 @@ class Answering:
         began = time.perf_counter()
         try:
             endpoint, status = routing.served(self.host, call.endpoint)
+            _check(call)
             variant = routing.chosen(endpoint, call.version, call.headers)
             exchange = await self._within_limits(call, read, endpoint, status, variant)
         except RequestError as error:
@@ -99,6 +111,8 @@ class Answering:
         self._count(status, variant, call.protocol, exchange.status, seconds=exchange.seconds)
         for observer in status.observers:
             observer(exchange)
+        if endpoint.shadow is not None:
+            self.shadows.offer(endpoint.shadow, call, exchange)
         return exchange
 
     def _count(
@@ -133,48 +147,74 @@ class Answering:
             message = f"{limits.concurrency} requests are being answered already: try again"
             raise RequestError(message, status=503, kind="overloaded")
         began, started = time.time(), time.perf_counter()
-        release = self._admitted(status)
-        seconds = limits.timeout_seconds if call.timeout is None else call.timeout
-        reading = True
+        place = _Place(status, self.host.metrics)
+        status.used = time.monotonic()
+        late = _READING
         try:
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(limits.timeout_seconds if call.timeout is None else call.timeout):
+                if endpoint.asleep:
+                    late = _LOADING
+                    # Shielded: whoever gives up, others wait for the same.
+                    endpoint = await asyncio.shield(asyncio.wrap_future(self.host.wake(status)))
+                    variant = routing.chosen(endpoint, call.version, call.headers)
+                    late = _READING
                 body = await read(limits.body_bytes)
-                reading = False
-                short = len(body) <= SMALL_BODY and variant.cost.is_short
-                work = self._work(call, body, variant)
-                handed_over, release = release, _nothing
-                answered = await self.work.run(work, short=short, finished=handed_over)
+                late = _ANSWERING
+                answered = await self._answered(call, body, endpoint, variant, place)
         except TimeoutError:
-            if reading:
-                raise RequestError(f"the body did not arrive within {limits.timeout}", status=408) from None
-            allowed = limits.timeout if call.timeout is None else f"{seconds:g} s"
-            raise RequestError(f"the model did not answer within {allowed}", status=504) from None
+            allowed = limits.timeout if call.timeout is None else f"{call.timeout:g} s"
+            raise RequestError(f"{late.message} within {allowed}", status=late.status, kind=late.kind) from None
         finally:
-            release()
+            if not place.handed_over:
+                place.leave()
         return _exchange(call, variant, body, answered, began=began, seconds=time.perf_counter() - started)
 
-    def _admitted(self, status: Status) -> Callable[[], None]:
-        status.in_flight += 1
-        self.host.metrics.in_flight(status.name, status.in_flight)
-
-        def release() -> None:
-            status.in_flight -= 1
-            self.host.metrics.in_flight(status.name, status.in_flight)
-
-        return release
-
-    def _work(self, call: Call, body: bytes, variant: Variant) -> Callable[[], Answered]:
-        if variant.respond is not None and call.protocol == "v1":
-            return lambda: _in_bytes(call, body, variant)
-        codec = CODECS[call.protocol]
+    async def _answered(self, call: Call, body: bytes, endpoint: Hosted, variant: Variant, place: _Place) -> Answered:
+        if endpoint.bounds is not None and not reply.in_bytes(call, variant):
+            return await self._with_others(call, body, variant, endpoint.bounds)
         timings = self.host.metrics.timings(call.endpoint)
-        return lambda: _in_columns(call, codec, body, variant, timings)
+        short = len(body) <= SMALL_BODY and variant.cost.is_short
+        # The work may outlive its deadline, and leaves its place when it truly ends.
+        place.handed_over = True
+        return await self.work.run(lambda: reply.whole(call, body, variant, timings), short=short, finished=place.leave)
+
+    async def _with_others(self, call: Call, body: bytes, variant: Variant, bounds: Bounds) -> Answered:
+        """The answer when the model is called for several requests at once."""
+        metrics = self.host.metrics
+        began = time.perf_counter()
+        if len(body) <= SMALL_BODY:
+            asked = reply.decoded(call, body, variant)
+        else:
+            asked = await self.work.submit(lambda: reply.decoded(call, body, variant))
+
+        def predict(columns: Columns) -> Outputs:
+            metrics.batch(call.endpoint, len(next(iter(columns.values()), ())))
+            return variant.model.outputs(columns)
+
+        manner = Manner(predict, self.work.submit, bounds)
+        known = time.perf_counter()
+        try:
+            outputs = await variant.batches.outputs(asked.columns, asked.rows, manner)
+        except RequestError:
+            raise
+        except Exception as error:  # Whatever a model does; the server goes on.
+            raise reply.refused(call, variant, error) from error
+        predicted = time.perf_counter()
+        answered = reply.encoded(call, variant, asked, outputs)
+        reply.observe(metrics.timings(call.endpoint), asked.rows, began, known, predicted)
+        return answered
+
+
+def _check(call: Call) -> None:
+    if len(call.headers.get(INFERENCE_HEADER, "")) > LONGEST_INFERENCE_ID:
+        raise RequestError(f"{INFERENCE_HEADER} is longer than {LONGEST_INFERENCE_ID} characters")
 
 
 def _exchange(
     call: Call, variant: Variant, body: bytes, answered: Answered, *, began: float, seconds: float
 ) -> Exchange:
     declared, said = variant.declared, call.headers
+    response, outputs = answered.content, answered.outputs
     request_id = said.get(REQUEST_HEADER, "")
     if not request_id or len(request_id) > LONGEST_REQUEST_ID:
         request_id = f"{random.getrandbits(96):024x}"
@@ -189,60 +229,10 @@ def _exchange(
         said.get("content-type", "application/json"),
         body,
         answered.content_type,
-        answered.content.body,
+        response.body,
         200,
         began,
         seconds,
-        answered.content.json_length,
-        answered.outputs,
+        response.json_length,
+        outputs,
     )
-
-
-def _in_columns(call: Call, codec: Codec, body: bytes, variant: Variant, timings: Timings) -> Answered:
-    """The way of a model that takes columns."""
-    began = time.perf_counter()
-    try:
-        asked = codec.decode(body, variant.model.signature, call.headers)
-    except InputError as error:
-        raise RequestError(error.message) from None
-    decoded = time.perf_counter()
-    outputs = _guarded(call, variant, lambda: variant.model.outputs(asked.columns))
-    predicted = time.perf_counter()
-    content = codec.encode(call.endpoint, variant.declared.version, asked, outputs)
-    timings.preprocess.observe(decoded - began)
-    timings.predict.observe(predicted - decoded)
-    timings.postprocess.observe(time.perf_counter() - predicted)
-    timings.rows.observe(asked.rows)
-    return Answered(content, "application/json" if content.json_length is None else "application/octet-stream", outputs)
-
-
-def _in_bytes(call: Call, body: bytes, variant: Variant) -> Answered:
-    """The way of a model that reads bodies and writes answers itself."""
-    respond = variant.respond
-    assert respond is not None  # noqa: S101  Asked before.
-    content_type = call.headers.get("content-type", "application/json")
-    accept = call.headers.get("accept", "*/*")
-    answer, kind = _guarded(call, variant, lambda: respond(body, content_type, accept))
-    return Answered(Content(answer), kind, None)
-
-
-def _guarded(call: Call, variant: Variant, predict: Callable[[], T]) -> T:
-    """What the model gives; whatever it raises becomes an answer."""
-    began = time.perf_counter()
-    try:
-        return predict()
-    except InputError as error:
-        raise RequestError(error.message) from None
-    except RequestError:
-        raise
-    except Exception as error:  # Whatever a model does; the server goes on.
-        reference = uuid.uuid4().hex[:8]
-        _log.exception("%s version %s failed [%s]", call.endpoint, variant.declared.version, reference)
-        message = f"the model failed: {type(error).__name__} (reference {reference} in the server's log)"
-        raise RequestError(message, status=500) from error
-    finally:
-        variant.cost.observe(time.perf_counter() - began)
-
-
-def _nothing() -> None:
-    """What is left to release once the work has taken over the place."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -40,6 +41,14 @@ class Bounds:
     delay: float
 
 
+class Manner(NamedTuple):
+    """How the model is asked: what it is, where it runs, and how far requests are gathered for it."""
+
+    predict: Predict
+    submit: Submit
+    bounds: Bounds
+
+
 @dataclass(slots=True)
 class Batches:
     """The requests that wait for one model. Everything here happens on the event loop, but for the model's own work."""
@@ -48,43 +57,40 @@ class Batches:
     calls: int = 0
     timer: asyncio.TimerHandle | None = None
 
-    async def outputs(self, columns: Columns, rows: int, predict: Predict, submit: Submit, bounds: Bounds) -> Outputs:
+    async def outputs(self, columns: Columns, rows: int, model: Manner) -> Outputs:
         """What the model gives for these rows. Raises what it raises for them."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Outputs] = loop.create_future()
         self.waiting.append(Waiting(columns, rows, future))
-
-        def turn() -> None:
-            self._call(predict, submit, bounds, turn)
-
-        def late() -> None:
-            self.timer = None
-            turn()
-
-        if not self.calls or sum(each.rows for each in self.waiting) >= bounds.rows:
-            turn()
+        if not self.calls or sum(each.rows for each in self.waiting) >= model.bounds.rows:
+            self._call(model)
         elif self.timer is None:
-            self.timer = loop.call_later(bounds.delay, late)
+            self.timer = loop.call_later(model.bounds.delay, self._late, model)
         return await future
 
-    def _call(self, predict: Predict, submit: Submit, bounds: Bounds, turn: Callable[[], None]) -> None:
+    def _late(self, model: Manner) -> None:
+        self.timer = None
+        self._call(model)
+
+    def _call(self, model: Manner) -> None:
         """Give the model what waits, unless it is busy enough; then the end of a call is the next turn."""
         # Who went away is not predicted for.
         self.waiting = [each for each in self.waiting if not each.outputs.done()]
         if not self.waiting or self.calls >= MOST_CALLS:
             return
-        batch, self.waiting = taken(self.waiting, bounds.rows)
+        batch, self.waiting = taken(self.waiting, model.bounds.rows)
         if self.timer is not None and not self.waiting:
             self.timer.cancel()
             self.timer = None
         self.calls += 1
+        requests = [each.columns for each in batch]
+        call = model.submit(lambda: predicted(requests, model.predict))
+        call.add_done_callback(partial(self._ended, model, batch))
 
-        def ended(done: asyncio.Future[list[Outputs | Exception]]) -> None:
-            self.calls -= 1
-            _give(batch, done)
-            turn()
-
-        submit(lambda: predicted([each.columns for each in batch], predict)).add_done_callback(ended)
+    def _ended(self, model: Manner, batch: Sequence[Waiting], done: asyncio.Future[list[Outputs | Exception]]) -> None:
+        self.calls -= 1
+        _give(batch, done)
+        self._call(model)
 
 
 def taken(waiting: Sequence[Waiting], rows: int) -> tuple[list[Waiting], list[Waiting]]:

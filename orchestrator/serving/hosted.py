@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from orchestrator.errors import OrchestratorError
 from orchestrator.model.signature import Array, Columns, Signature, columns_from_records
 from orchestrator.serving import declarations, shares
-from orchestrator.serving.batches import Batches
+from orchestrator.serving.batches import Batches, Bounds
 from orchestrator.serving.declarations import Declaration
 from orchestrator.serving.exchange import Observer
 
@@ -95,6 +95,8 @@ class Hosted:
     thresholds: tuple[float, ...]
     asleep: bool = False
     shadow: Variant | None = None
+    bounds: Bounds | None = None  # How far requests are gathered for one call; None: not at all.
+    key: str = ""  # The header that keeps a client with one variant.
 
     def pick(self, chance: float | None = None) -> Variant:
         """A variant, by weight; `chance` (0 to 1) takes the place of the dice."""
@@ -134,7 +136,9 @@ class Status:
     size: int = 0  # Of its models, in bytes, while they are loaded.
     unloaded: bool = False  # Somebody asked for that; until somebody asks for the contrary.
     changing: threading.Lock = field(default_factory=threading.Lock)  # Held while models are loaded or let go.
-    waking: Future[None] | None = None
+    waking: Future[Hosted] | None = None
+    stuck: str = ""  # Why it could not be loaded on call,
+    stuck_until: float = 0.0  # and until when that is not tried again.
 
 
 def load(declaration: Declaration, name: str, loader: Load, previous: Hosted | None = None) -> Hosted:
@@ -151,7 +155,10 @@ def load(declaration: Declaration, name: str, loader: Load, previous: Hosted | N
         loaded[_identity(declared)] = variant
     thresholds = tuple(accumulate(variant.declared.weight for variant in variants))
     shadow = next((variant for variant in variants if variant.declared.shadow is not None), None)
-    return Hosted(declaration, tuple(variants), thresholds, shadow=shadow)
+    batching, sticky = declaration.spec.batching, declaration.spec.routing
+    bounds = Bounds(batching.rows, batching.delay_seconds) if batching else None
+    key = sticky.key if sticky else ""
+    return Hosted(declaration, tuple(variants), thresholds, shadow=shadow, bounds=bounds, key=key)
 
 
 def rest(hosted: Hosted) -> Hosted:

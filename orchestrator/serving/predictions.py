@@ -9,8 +9,9 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from orchestrator.serving import binary, codec
-from orchestrator.serving.answer import REQUEST_HEADER, Answering, Call
+from orchestrator.serving.answer import REQUEST_HEADER, Answering
 from orchestrator.serving.codec import RequestError
+from orchestrator.serving.reply import Call
 from orchestrator.serving.routing import VARIANT_HEADER
 
 Handler = Callable[[Request], Awaitable[Response]]

@@ -27,6 +27,9 @@ def served(host: Host, name: str) -> tuple[Hosted, Status]:
         raise RequestError(f"there is no model {name!r}" + (f" (served: {known})" if known else ""), status=404)
     if status.hosted is None:
         raise RequestError(f"model {name!r} is not ready: {status.reason}", status=503)
+    if status.unloaded:
+        hint = f"POST /v2/repository/models/{name}/load loads it"
+        raise RequestError(f"model {name!r} was unloaded, as it was asked to be; {hint}", status=503, kind="unloaded")
     return status.hosted, status
 
 
@@ -41,12 +44,14 @@ def of_version(endpoint: Hosted, version: str) -> Variant:
 
 
 def chosen(endpoint: Hosted, version: str, headers: Mapping[str, str]) -> Variant:
-    """The variant the client wants, by version in the path or by name in a header; otherwise one by weight."""
+    """The variant the client wants, by version in the path or by name in a header; otherwise the one that keeps
+    its key, or one by weight."""
     if version:
         return of_version(endpoint, version)
     name = headers.get(VARIANT_HEADER)
     if name is None:
-        return endpoint.pick()
+        value = headers.get(endpoint.key) if endpoint.key else None
+        return endpoint.pick() if value is None else endpoint.kept(value)
     for variant in endpoint.variants:
         if variant.declared.name == name:
             return variant

@@ -41,6 +41,10 @@ class Work:
         future.add_done_callback(ended)
         return await asyncio.wrap_future(future)
 
+    def submit(self, call: Callable[[], T]) -> asyncio.Future[T]:
+        """The result of `call` in a thread, as something that the event loop waits for."""
+        return asyncio.wrap_future(self._pool.submit(call))
+
     def close(self) -> None:
         """Take no more work; what runs is not waited for."""
         self._pool.shutdown(wait=False, cancel_futures=True)

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from orchestrator import digest as digests
 from orchestrator.errors import OrchestratorError
+from orchestrator.model import linear
 from orchestrator.model import manifest as manifests
 from orchestrator.model import signature as signatures
 from orchestrator.model import transform as transforms
@@ -59,6 +60,8 @@ class Model:
     notes: tuple[str, ...] = ()
     # Holds OpenMP to one thread (threadpoolctl's controller); None where there is nothing to hold.
     threads: Any = field(default=None, compare=False, repr=False)
+    # What the estimator computes, without its checks; None where only it knows how.
+    shortcut: linear.Predict | None = field(default=None, compare=False, repr=False)
 
     def predict(self, columns: Columns) -> Prediction:
         """Predict for columns as `signature.columns_from_*` and `frame.take` make them."""
@@ -87,6 +90,8 @@ class Model:
         if self.manifest.flavor == "keras":
             out = np.asarray(self.estimator(matrix.astype(np.float32), training=False), dtype=np.float64)
             return out if self.manifest.problem == "classification" else out[:, 0]
+        if self.shortcut is not None and linear.is_finite(matrix):
+            return self.shortcut(matrix)
         predict = self.estimator.predict_proba if self.manifest.classes is not None else self.estimator.predict
         if self.threads is None or len(matrix) > SMALL:
             return np.asarray(predict(matrix))
@@ -131,8 +136,9 @@ def load(path: Path, digest: str | None = None) -> Model:
     transform = transforms.read(path / TRANSFORM)
     with _installed(manifest):
         estimator = _estimator(path / ESTIMATOR[manifest.flavor], manifest)
-        threads = None if manifest.flavor == "keras" else _threads()
-    return Model(manifest, transform, estimator, path, _notes(manifest), threads)
+        if manifest.flavor == "keras":
+            return Model(manifest, transform, estimator, path, _notes(manifest))
+        return Model(manifest, transform, estimator, path, _notes(manifest), _threads(), linear.shortcut(estimator))
 
 
 def digest(path: Path) -> str:

@@ -30,6 +30,7 @@ _WHERE = {
         "endpoints": "endpoints.app",
         "endpoint": "endpoint.app",
         "serve": "endpoints.serve",
+        "batch": "batch.batch",
         "models": "models.app",
     },
     "Cluster": {

@@ -7,6 +7,7 @@ import os
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import IO, Any
 
 from orchestrator.errors import OrchestratorError
@@ -22,6 +23,7 @@ from orchestrator.stores.streams import Found
 
 SUFFIX = ".out"
 QUARANTINE = ".quarantine.jsonl"
+_GRANTED = Path("/sys/fs/cgroup/cpu.max")
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,10 +123,10 @@ class _Batch:
         most = self.plan.threshold
         if not most.is_over(bad, records):
             return
-        what = "1 record is bad" if bad == 1 else f"{bad:,} records are bad"
         of = f" of {records:,}" if most.percent else ""
-        message = f"{what}{of}, and {most} may be: {self.done.first}"
-        hint = f"bad records are in {self.done.quarantine}; to go on without them: --error-threshold 1%"
+        are = "records are" if bad > 1 or of else "record is"
+        message = f"{bad:,}{of} {are} bad, more than {most}; the first: {self.done.first}"
+        hint = f"they are in {self.done.quarantine}: mend them, or allow more by the error threshold"
         raise OrchestratorError(message, hint=hint)
 
     def _count(self, chunk: Chunk, rejected: tuple[Rejected, ...], unread: frozenset[str], found: Found) -> None:
@@ -151,8 +153,13 @@ def _one(target: str, found: Found) -> str:
 
 
 def _cores() -> int:
-    """The cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """The cores this process may use, and no more than its container is granted."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        quota, period = _GRANTED.read_text().split()
+        return max(1, min(cores, -(-int(quota) // int(period))))
+    except (OSError, ValueError):  # No control group, or one without a limit ("max").
+        return cores
 
 
 def _share(stream: IO[bytes], size: int) -> float:

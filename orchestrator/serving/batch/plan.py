@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from orchestrator.errors import OrchestratorError, did_you_mean
+from orchestrator.serving import quantity
 from orchestrator.serving.batch.jsonpath import Path
 
 Format = Literal["csv", "jsonl", "parquet"]
@@ -14,6 +16,8 @@ FORMATS: tuple[str, ...] = get_args(Format)
 Split = Literal["line", "none"]
 SPLITS: tuple[str, ...] = get_args(Split)
 JOINS = ("none", "input")
+PAYLOAD = 6 * 1024 * 1024
+SECONDS = 600.0
 _SUFFIXES = {".csv": "csv", ".tsv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
 _THRESHOLD = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*(?P<percent>%)?")
 
@@ -50,10 +54,10 @@ class Plan:
     threshold: Threshold = Threshold()
     # Records the model is given at once; and the bytes of one record, beyond which it is a bad one.
     size: int = 1000
-    payload: int = 6 * 1024 * 1024
+    payload: int = PAYLOAD
     workers: int | None = None
     retries: int = 3
-    seconds: float = 600.0
+    seconds: float = SECONDS
 
     def __post_init__(self) -> None:
         for what, value, known in (
@@ -91,6 +95,23 @@ def threshold(text: str) -> Threshold:
         message = f"an error threshold is a number of records or a share of them, not {text!r}"
         raise OrchestratorError(message, hint="write 10, or 0.5%")
     return Threshold(most, percent)
+
+
+def size(text: str) -> int:
+    """The bytes that 6Mi says. Raises OrchestratorError."""
+    return int(_read(quantity.size, text, "for example 512Ki or 6Mi"))
+
+
+def seconds(text: str) -> float:
+    """The seconds that 10m says. Raises OrchestratorError."""
+    return _read(quantity.seconds, text, "for example 30s or 10m")
+
+
+def _read(read: Callable[[str], float], text: str, hint: str) -> float:
+    try:
+        return read(text.strip())
+    except ValueError as error:
+        raise OrchestratorError(str(error), hint=hint) from error
 
 
 def format_of(name: str) -> str:

@@ -13,6 +13,7 @@ from components.deploy.shifting import Shifting
 from orchestrator.errors import OrchestratorError, RunError
 from orchestrator.model import manifest
 from orchestrator.serving import declarations, local
+from orchestrator.serving.backends import check
 from orchestrator.serving.declarations import Declaration
 from orchestrator.serving.local import Answer
 from orchestrator.serving.rollout import mixture, undo
@@ -41,6 +42,7 @@ def _silent(*_: object) -> None:
 def deploy(declaration: Declaration, state: Path, *, say: Say = _silent, progress: Progress = _silent) -> Deployed:
     """Serve the declaration from the model server of `state`. Raises RunError with what was put back."""
     name = declaration.name
+    _try_programs(declaration, say)
 
     def waiting() -> None:
         say(f"waiting: another deployment to endpoint {name!r} is under way")
@@ -63,6 +65,19 @@ def deploy(declaration: Declaration, state: Path, *, say: Say = _silent, progres
             raise
         finally:
             undo.forget(state, name)
+
+
+def _try_programs(declaration: Declaration, say: Say) -> None:
+    """Start what came with a program of its own in a process apart, before the server is told of it."""
+    for path, variant in {variant.path: variant for variant in declaration.variants}.items():
+        if manifest.read(Path(path)).package is not None:
+            label = f"{variant.model} version {variant.version}"
+            try:
+                tried = check.run(Path(path))
+            except OrchestratorError as error:
+                message = f"not deployed, and nothing was changed: {label}: {error.message}"
+                raise RunError(message, hint=error.hint) from error
+            say(f"{label} answered its example in a process of its own, {tried.seconds:.1f} s after its start")
 
 
 def plan_of(previous: Declaration | None, declaration: Declaration, say: Say) -> Plan:
@@ -88,7 +103,14 @@ def prove(declaration: Declaration, url: str, names: Collection[str]) -> None:
     for variant in declaration.variants:
         if variant.name in names:
             answer = local.send_example(declaration, url, variant=variant.name)
-            complain(answer.response, manifest.read(Path(variant.path)).classes)
+            judge(answer, Path(variant.path))
+
+
+def judge(answer: Answer, folder: Path) -> None:
+    """Refuse an answer that the model in `folder` cannot mean; a program of its own may answer as it likes."""
+    about = manifest.read(folder)
+    if about.package is None:
+        complain(answer.response, about.classes)
 
 
 def complain(response: Any, classes: tuple[Any, ...] | None) -> None:

@@ -26,6 +26,7 @@ READY_SECONDS = 60.0
 # Beyond the time that the last answers may take.
 STOP_SECONDS = 15.0
 ANSWER_SECONDS = 60.0
+_SHOWN = 10_000
 # A runner ends what carries its marks when a task is over; the server outlives the task that started it.
 # So are a task's temporary folder and the registry it was told of: neither is the server's.
 _MARKS = ("ORC_RUN", "ORC_TASK", "ORC_PIPELINE", "TMPDIR", "MLFLOW_")
@@ -157,15 +158,24 @@ def address(server: Server, name: str) -> str:
 
 
 def send_example(declaration: Declaration, url: str, *, variant: str = "") -> Answer:
-    """Send the first row of the endpoint's example to the server at `url`, as a real request; to `variant` if one is
+    """Send the endpoint's example, of rows the first, to the server at `url`, as a real request; to `variant` if one is
     named. Raises BackendError when it is not answered."""
-    records = declaration.example.get("inputs", [])[:1]
-    if not records:
+    sent = example.sample(declaration.example)
+    if sent is None:
         raise OrchestratorError(f"endpoint {declaration.name!r} has no example to send", hint="train the model again")
-    curl = example.curl(url, declaration.name, records, options=reach.curl(url))
-    headers = {"x-variant": variant} if variant else {}
-    response = _ask(url + example.path(declaration.name), example.body(records).encode(), headers=headers)
-    return Answer({"instances": records}, response, curl)
+    curl = example.command(url, declaration.name, sent, options=reach.curl(url))
+    headers = {"accept": "*/*", "content-type": sent.content_type, **({"x-variant": variant} if variant else {})}
+    answered = _fetch(url + example.path(declaration.name), sent.body, headers, ANSWER_SECONDS)
+    return Answer(sent.shown, _shown(answered), curl)
+
+
+def _shown(answered: bytes) -> Mapping[str, Any]:
+    """An answer as JSON can say it; a program of its own may give whatever it likes."""
+    try:
+        document = json.loads(answered)
+    except ValueError:
+        return {"body": answered.decode(errors="replace") if len(answered) <= _SHOWN else f"{len(answered):,} bytes"}
+    return document if isinstance(document, dict) else {"body": document}
 
 
 def _start(state: Path) -> subprocess.Popen[bytes]:

@@ -173,7 +173,8 @@ class Answering:
         if endpoint.bounds is not None and not reply.in_bytes(call, variant):
             return await self._with_others(call, body, variant, endpoint.bounds)
         timings = self.host.metrics.timings(call.endpoint)
-        short = len(body) <= SMALL_BODY and variant.cost.is_short
+        # A program that came with its model may wait for whatever it likes, however quick it was so far.
+        short = variant.respond is None and len(body) <= SMALL_BODY and variant.cost.is_short
         # The work may outlive its deadline, and leaves its place when it truly ends.
         place.handed_over = True
         return await self.work.run(lambda: reply.whole(call, body, variant, timings), short=short, finished=place.leave)

@@ -49,7 +49,9 @@ def whole(call: Call, body: bytes, variant: Variant, timings: Timings) -> Answer
         except Exception as error:  # Whatever a model does; the server goes on.
             raise refused(call, variant, error) from error
         finally:
-            variant.cost.observe(time.perf_counter() - began)
+            seconds = time.perf_counter() - began
+            variant.cost.observe(seconds)
+            timings.predict.observe(seconds)
     asked = decoded(call, body, variant)
     known = time.perf_counter()
     try:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from orchestrator.cli import extras, files, manual, options
+from orchestrator.cli import advising, extras, files, manual, options
 
 app = typer.Typer(help="Look at endpoint files: what they are on a cluster.", rich_markup_mode=None, cls=manual.Group)
 
@@ -86,6 +86,9 @@ def render(
         watched = manifests.Monitor() if monitor else None
         found = resolved.manifests(file, settings, place, by=split.value, monitor=watched)
     files.give(_text(found), output)
+
+
+app.command(cls=manual.Command)(advising.lint)
 
 
 def _text(found: Sequence[Mapping[str, Any]]) -> str:

@@ -11,7 +11,7 @@ from orchestrator.errors import did_you_mean
 from orchestrator.model.signature import Array, Columns, Signature, columns_from_tensors
 from orchestrator.serving import binary, codec, tensors
 from orchestrator.serving.codec import Content, RequestError
-from orchestrator.serving.tensors import Tensor
+from orchestrator.serving.tensors import Numbers, Tensor
 
 
 class _Output(msgspec.Struct):
@@ -26,7 +26,17 @@ class _Request(msgspec.Struct):
     outputs: list[_Output] | None = None
 
 
+class _Table(msgspec.Struct):
+    """The request of most clients: flat tensors of numbers, read in one pass instead of two."""
+
+    inputs: list[Numbers]
+    id: str | None = None
+    parameters: dict[str, Any] | None = None
+    outputs: list[_Output] | None = None
+
+
 _DECODER = msgspec.json.Decoder(_Request)
+_QUICK = msgspec.json.Decoder(_Table)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +54,16 @@ class Request:
 def decode(body: bytes, signature: Signature, header: str | None = None) -> Request:
     """The request in `body`; `header` is the length of its JSON part. Raises RequestError or signature.InputError."""
     text, rest = binary.split(body, header)
-    message = codec.read(_DECODER, text)
+    message = (_table(text) if header is None else None) or codec.read(_DECODER, text)
     if not message.inputs:
         raise RequestError("inputs is empty: send one tensor per column, or one [rows, columns] tensor")
     arrays: dict[str, Array] = {}
     for tensor in message.inputs:
         if tensor.name in arrays:
             raise RequestError(f"tensor {tensor.name!r} is given twice")
+        if isinstance(tensor, Numbers):
+            arrays[tensor.name] = tensors.of_numbers(tensor)
+            continue
         raw, rest = binary.take(tensor.name, tensor.parameters, rest)
         arrays[tensor.name] = tensors.array(tensor, raw)
     if len(rest):
@@ -92,6 +105,17 @@ def encode(model: str, version: str, request: Request, outputs: dict[str, Array]
             tensor["data"] = outputs[name].ravel().tolist()
     text = codec.write(answer)
     return Content(b"".join([text, *behind]), len(text)) if behind else Content(text)
+
+
+def _table(text: bytes) -> _Table | None:
+    """The request as flat tensors of numbers; None for any other, which is read by its datatypes, and refused there."""
+    if b'"FP' not in text or b"binary_data_size" in text:
+        return None
+    try:
+        found = _QUICK.decode(text)
+    except (ValueError, RecursionError):  # msgspec's own errors are ValueErrors.
+        return None
+    return found if all(each.datatype in binary.FLOATS for each in found.inputs) else None
 
 
 def _refuse_lone(arrays: dict[str, Array], signature: Signature) -> None:

@@ -75,6 +75,9 @@ def in_bytes(call: Call, variant: Variant) -> bool:
 
 def decoded(call: Call, body: bytes, variant: Variant) -> Asked:
     """The rows in the body. Raises RequestError."""
+    if variant.respond is not None and not variant.model.signature.inputs:
+        why = getattr(variant.model, "reason", "") or "the model takes bodies of its own"
+        raise RequestError(f"{why}: POST what it takes to /v1/models/{call.endpoint}:predict")
     try:
         return CODECS[call.protocol].decode(body, variant.model.signature, call.headers)
     except InputError as error:

@@ -32,4 +32,16 @@ def _packaged(path: Path, digest: str) -> Model:
     return packaged.load(path, digest)
 
 
-BACKENDS: Mapping[str, Load] = {"sklearn": _native, "keras": _native, "python": _packaged, "handlers": _packaged}
+def _onnx(path: Path, digest: str) -> Model:
+    from orchestrator.serving.backends import onnx
+
+    return onnx.load(path, digest)
+
+
+BACKENDS: Mapping[str, Load] = {
+    "sklearn": _native,
+    "keras": _native,
+    "onnx": _onnx,
+    "python": _packaged,
+    "handlers": _packaged,
+}

@@ -52,7 +52,7 @@ class PackagedModel:
 
     def outputs(self, columns: Columns) -> dict[str, Array]:
         if self.reason:
-            raise RequestError(f"{self.reason}: POST its own kind of request to /v1/models/NAME:predict")
+            raise RequestError(f"{self.reason}: POST what it takes to /v1/models/NAME:predict")
         with self._alone(), program.answering():
             given = self.program.tensors(columns)
         if given is not None:

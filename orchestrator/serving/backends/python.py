@@ -7,6 +7,7 @@ for KServe's server is such a class; kserve itself is only there where that mode
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
 import json
 import sys
@@ -91,13 +92,18 @@ class Loop:
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
-        threading.Thread(target=self._loop.run_forever, name="program", daemon=True).start()
+        threading.Thread(target=_forever, args=(self._loop,), name="program", daemon=True).start()
 
     def run(self, awaited: Coroutine[Any, Any, Any]) -> Any:
         return asyncio.run_coroutine_threadsafe(awaited, self._loop).result()
 
     def __del__(self) -> None:
         self._loop.call_soon_threadsafe(self._loop.stop)
+
+
+def _forever(loop: asyncio.AbstractEventLoop) -> None:
+    with contextlib.closing(loop):
+        loop.run_forever()
 
 
 def start(kind: Any, folder: Path, name: str) -> Instance:

@@ -31,7 +31,7 @@ pytestmark = pytest.mark.containers
 
 ROOT = Path(__file__).parents[2]
 PENGUINS = ROOT / "pipelines" / "penguins"
-OURS = ("deploy", "evaluate", "ingest", "publish", "report", "train", "transform", "validate_schema")
+OURS = ("batch_predict", "deploy", "evaluate", "ingest", "publish", "report", "train", "transform", "validate_schema")
 TOOLS = ("pip", "pip3", "uv", "gcc", "cc", "g++", "make")
 # As Pod Security "restricted" has it, and without a network.
 LOCKED_DOWN = (

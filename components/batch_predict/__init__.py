@@ -1,0 +1,1 @@
+"""Predictions for whole files, as a task of a pipeline."""

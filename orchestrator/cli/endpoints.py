@@ -35,14 +35,32 @@ def serve(
     insecure: Annotated[
         bool, typer.Option("--insecure", help="Be reached by others without token or TLS: something else guards it.")
     ] = False,
+    memory: Annotated[
+        str,
+        typer.Option(
+            "--memory",
+            metavar="SIZE",
+            help="Keep models of at most this size loaded, such as 2Gi, those that were asked last.",
+            show_default=False,
+        ),
+    ] = "",
+    models: Annotated[
+        int | None,
+        typer.Option("--models", min=1, help="Keep the models of so many endpoints loaded.", show_default=False),
+    ] = None,
 ) -> None:
     """Serve the declared endpoints in the foreground, until Ctrl-C."""
     settings = options.read()
     with extras.needed("serve"):
-        from orchestrator.serving import server
+        from orchestrator.serving import quantity, server
         from orchestrator.serving.options import Options
 
-    server.serve(settings.state, Options(host, port, workers, token_file, certificate, key, insecure))
+    try:
+        allowed = quantity.size(memory) if memory else None
+    except ValueError as error:
+        raise typer.BadParameter(f"{error}: for example 512Mi or 2Gi", param_hint="--memory") from None
+    about = Options(host, port, workers, token_file, certificate, key, insecure=insecure, memory=allowed, models=models)
+    server.serve(settings.state, about)
 
 
 @app.callback(invoke_without_command=True)
@@ -108,3 +126,24 @@ def stop(
         typer.echo(f"stopped {each}")
     if everything and local.stop(settings.state):
         typer.echo("stopped the server")
+
+
+@app.command(cls=manual.Command)
+def weights(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The endpoint.", autocompletion=_complete)],
+    shares: Annotated[
+        list[str], typer.Argument(metavar="VARIANT=WEIGHT...", help="Shares are weight / sum; others keep theirs.")
+    ],
+) -> None:
+    """Share out the traffic of an endpoint anew while it is served; no request is lost."""
+    settings = options.read()
+    with extras.needed("serve"):
+        from orchestrator.serving import local
+        from orchestrator.serving import weights as given
+
+    declaration = given.change(settings.state, name, given.parse(shares))
+    server = local.find(settings.state)
+    if server is not None:
+        local.wait_ready(server.url, declaration)
+    said = ", ".join(f"{variant} {share:.3g}" for variant, share in given.shares(declaration).items())
+    typer.echo(f"{name}: {said}" + ("" if server else " (the server is not running)"))

@@ -28,6 +28,8 @@ class Options:
     insecure: bool = False
     detached: bool = False  # End when no endpoint is left.
     fixed: bool = False  # End when a declaration cannot be loaded.
+    memory: int | None = None  # How many bytes of models are loaded at a time; None: as many as are declared.
+    models: int | None = None  # How many endpoints have theirs loaded at a time.
 
     def check(self) -> None:
         """Raises OrchestratorError for what contradicts itself."""
@@ -36,6 +38,8 @@ class Options:
         if (self.certificate is None) != (self.key is None):
             missing = "--tls-key" if self.key is None else "--tls-cert"
             raise OrchestratorError(f"TLS needs a certificate and its key: {missing} is missing")
+        if self.models is not None and self.models < 1:
+            raise OrchestratorError(f"{self.models} endpoints in memory: at least 1")
 
     def check_reach(self, address: str) -> None:
         """Refuse to be reached by other machines, at this address, without a token and TLS."""

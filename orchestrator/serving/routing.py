@@ -21,16 +21,21 @@ def served(host: Host, name: str) -> tuple[Hosted, Status]:
     """The endpoint of that name, and how it fares. Raises RequestError as `ready` does."""
     status = host.endpoints.get(name)
     if status is None:
-        if not host.is_complete:
-            raise RequestError("the server is loading its models: try again", status=503)
-        known = ", ".join(sorted(host.endpoints))
-        raise RequestError(f"there is no model {name!r}" + (f" (served: {known})" if known else ""), status=404)
+        raise unknown(host, name)
     if status.hosted is None:
         raise RequestError(f"model {name!r} is not ready: {status.reason}", status=503)
     if status.unloaded:
         hint = f"POST /v2/repository/models/{name}/load loads it"
         raise RequestError(f"model {name!r} was unloaded, as it was asked to be; {hint}", status=503, kind="unloaded")
     return status.hosted, status
+
+
+def unknown(host: Host, name: str) -> RequestError:
+    """What is wrong when nobody knows that name."""
+    if not host.is_complete:
+        return RequestError("the server is loading its models: try again", status=503)
+    known = ", ".join(sorted(host.endpoints))
+    return RequestError(f"there is no model {name!r}" + (f" (served: {known})" if known else ""), status=404)
 
 
 def of_version(endpoint: Hosted, version: str) -> Variant:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from importlib import metadata
 from typing import Any
 
 from starlette.applications import Starlette
@@ -12,27 +11,31 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from orchestrator.serving import codec, counts, fleet, gate, metrics, page, routing, tensors
+from orchestrator.serving import codec, counts, fleet, gate, metrics, page, repository, routing, tensors
 from orchestrator.serving.answer import Answering
 from orchestrator.serving.codec import RequestError
 from orchestrator.serving.fleet import Alone, Fleet, Report
 from orchestrator.serving.gauges import Value
 from orchestrator.serving.host import Host
 from orchestrator.serving.hosted import Hosted, Status, Variant
+from orchestrator.serving.page import About
 from orchestrator.serving.predictions import Predictions
+from orchestrator.serving.queue.queue import Queue
+from orchestrator.serving.queue.routes import Routes
 from orchestrator.serving.work import Work
 
 
-def create(host: Host, work: Work, peers: Alone | Fleet) -> Starlette:
+def create(host: Host, work: Work, peers: Alone | Fleet, queue: Queue, about: About) -> Starlette:
     """The application over these endpoints; `peers` are the server's other processes."""
     predictions = Predictions(Answering(host, work))
-    surface = _Surface(host, peers)
+    surface = _Surface(host, peers, about)
     model = "/v2/models/{name}"
     version = model + "/versions/{version}"
     routes = [
         Route("/v1/models/{name}:predict", predictions.v1, methods=["POST"]),
         Route(model + "/infer", predictions.v2, methods=["POST"]),
         Route(version + "/infer", predictions.v2, methods=["POST"]),
+        *Routes(host, queue).all(),
         Route("/", surface.root),
         Route("/metrics", surface.metrics),
         Route("/endpoints", surface.endpoints),
@@ -46,6 +49,7 @@ def create(host: Host, work: Work, peers: Alone | Fleet) -> Starlette:
         Route(model + "/ready", surface.v2_ready),
         Route(version, surface.v2_model),
         Route(version + "/ready", surface.v2_ready),
+        *repository.routes(host),
     ]
     # Exceptions of Starlette's own (no such route, wrong method) answer in the protocols' form too.
     handlers: Mapping[Any, Any] = {HTTPException: _http_error, RequestError: _request_error, Exception: _failed}
@@ -57,9 +61,10 @@ def create(host: Host, work: Work, peers: Alone | Fleet) -> Starlette:
 class _Surface:
     """Everything that is not a prediction."""
 
-    def __init__(self, host: Host, peers: Alone | Fleet) -> None:
+    def __init__(self, host: Host, peers: Alone | Fleet, about: About) -> None:
         self.host = host
         self.peers = peers
+        self.about = about
 
     def _gauges(self) -> list[Value]:
         return [value for report in self.peers.others() for value in report.gauges]
@@ -67,7 +72,9 @@ class _Surface:
     async def root(self, request: Request) -> Response:
         if "text/html" not in request.headers.get("accept", ""):
             return _json({"status": "alive"})
-        html, policy = page.render(self.host, request.headers.get("host", ""))
+        counted = counts.by_endpoint(self.host.metrics.collect(self._gauges()))
+        called = (request.scope["scheme"], request.headers.get("host", ""))
+        html, policy = page.render(self.host, self.about, counted, called)
         headers = {"content-security-policy": policy, "cache-control": "no-store"}
         return Response(html, media_type="text/html", headers=headers)
 
@@ -86,7 +93,7 @@ class _Surface:
 
     async def v1_model(self, request: Request) -> Response:
         name = request.path_params["name"]
-        if name.endswith(":predict"):
+        if name.endswith((":predict", ":predictAsync")):
             # Its own route takes POST alone, so that any other method is led here.
             raise HTTPException(405, headers={"Allow": "POST"})
         routing.ready(self.host, name)
@@ -94,7 +101,11 @@ class _Surface:
 
     async def server(self, _: Request) -> Response:
         return _json(
-            {"name": "orchestrator", "version": metadata.version("orchestrator"), "extensions": ["binary_tensor_data"]}
+            {
+                "name": "orchestrator",
+                "version": self.about.version,
+                "extensions": ["binary_tensor_data", "model_repository"],
+            }
         )
 
     async def live(self, _: Request) -> Response:

@@ -12,6 +12,7 @@ import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from importlib import metadata
 from pathlib import Path
 
 import uvicorn
@@ -23,6 +24,9 @@ from orchestrator.serving.gate import Gate
 from orchestrator.serving.host import Host
 from orchestrator.serving.metrics import Metrics
 from orchestrator.serving.options import Options
+from orchestrator.serving.page import About
+from orchestrator.serving.queue.queue import Queue
+from orchestrator.serving.residence import Room
 from orchestrator.serving.tls import Certificate
 from orchestrator.serving.tokens import Tokens
 from orchestrator.serving.work import Work
@@ -54,8 +58,10 @@ class Worker:
         """
         work = Work()
         captures = Captures(self.state, self.metrics)
-        host = Host(self.state, backends.load, self.metrics, [captures])
-        server = self._server(host, work)
+        queue = Queue(self.state, self.metrics)
+        room = Room(self.options.memory, self.options.models)
+        host = Host(self.state, backends.load, self.metrics, [captures, queue], room)
+        server = self._server(host, work, queue, captures)
         # uvicorn raises the signals it got again when it is done; this leaves us the time to tidy up.
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, server.handle_exit)
@@ -71,10 +77,13 @@ class Worker:
             with contextlib.suppress(asyncio.CancelledError):
                 await watch
             work.close()
+            queue.close()
             captures.close()
 
-    def _server(self, host: Host, work: Work) -> uvicorn.Server:
-        application = app.create(host, work, self.peers)
+    def _server(self, host: Host, work: Work, queue: Queue, captures: Captures) -> uvicorn.Server:
+        version = metadata.version("orchestrator")
+        about = About(version, self.options.workers, self.tokens is not None, time.monotonic(), captures)
+        application = app.create(host, work, self.peers, queue, about)
         guarded = application if self._is_open else Gate(application, self.tokens, self._refused)
         config = uvicorn.Config(
             guarded,

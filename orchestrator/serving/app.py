@@ -161,6 +161,7 @@ def _endpoint(status: Status, others: Sequence[Report], counted: counts.Endpoint
     return {
         "name": status.name,
         "ready": standing.ready,
+        "state": status.state,
         "reason": standing.reason,
         "attempted": standing.attempted,
         "requests": counted.requests if counted else 0,

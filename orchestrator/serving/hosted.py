@@ -140,6 +140,13 @@ class Status:
     stuck: str = ""  # Why it could not be loaded on call,
     stuck_until: float = 0.0  # and until when that is not tried again.
 
+    @property
+    def state(self) -> str:
+        """Where its models are: "loaded", "asleep" until somebody asks, "unloaded" by request, or "missing"."""
+        if self.hosted is None:
+            return "missing"
+        return "unloaded" if self.unloaded else "asleep" if self.hosted.asleep else "loaded"
+
 
 def load(declaration: Declaration, name: str, loader: Load, previous: Hosted | None = None) -> Hosted:
     """Load what the declaration `name` says, taking over models that `previous` has. Raises OrchestratorError."""

@@ -26,6 +26,8 @@ READY_SECONDS = 60.0
 # Beyond the time that the last answers may take.
 STOP_SECONDS = 15.0
 ANSWER_SECONDS = 60.0
+# What a user is told of models that are not in memory.
+_STATES = {"asleep": "asleep: the next request loads it", "unloaded": "unloaded, as it was asked to be"}
 _SHOWN = 10_000
 # A runner ends what carries its marks when a task is over; the server outlives the task that started it.
 # So are a task's temporary folder and the registry it was told of: neither is the server's.
@@ -118,7 +120,8 @@ def endpoints(state: Path) -> list[EndpointStatus]:
         about = answered.get(name)
         if about is not None and about["variants"]:
             main = max(about["variants"], key=lambda variant: variant["weight"])
-            found.append(EndpointStatus(name, url, True, main["model"], main["version"], about["reason"]))
+            note = about["reason"] or _STATES.get(about.get("state"), "")
+            found.append(EndpointStatus(name, url, True, main["model"], main["version"], note))
             continue
         reason = about["reason"] if about else "it is being loaded" if server else "the server is not running"
         found.append(EndpointStatus(name, url, False, *_declared(state, name), reason))

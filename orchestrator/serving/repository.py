@@ -18,7 +18,7 @@ from orchestrator.serving.hosted import Status
 from orchestrator.serving.wishes import Wanted
 
 _MOST_BYTES = 16 * 1024
-_ASLEEP = "asleep: the next request loads it"
+_REASONS = {"asleep": "asleep: the next request loads it", "unloaded": "unloaded, as it was asked to be"}
 
 
 class _Index(msgspec.Struct):
@@ -87,7 +87,7 @@ def _entries(status: Status) -> list[dict[str, Any]]:
     if status.hosted is None:
         return [{"name": status.name, "version": "", "state": "UNAVAILABLE", "reason": status.reason}]
     state = "UNAVAILABLE" if status.unloaded else "READY"
-    reason = "unloaded" if status.unloaded else _ASLEEP if status.hosted.asleep else status.reason
+    reason = _REASONS.get(status.state, status.reason)
     versions = dict.fromkeys(variant.declared.version for variant in status.hosted.variants)
     return [{"name": status.name, "version": version, "state": state, "reason": reason} for version in versions]
 

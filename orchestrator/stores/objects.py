@@ -7,10 +7,8 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
-from urllib import request as url_requests
 from urllib.parse import urlsplit, urlunsplit
 
 from orchestrator.errors import BackendError
@@ -105,16 +103,10 @@ def _send(system: Any, place: str, content: bytes | Path) -> None:
 
 def _opened(uri: str, seconds: float) -> contextlib.AbstractContextManager[IO[bytes]]:
     if urlsplit(uri).scheme in _WEB:
-        opened: Callable[..., Any] = url_requests.build_opener(_Stay).open
-        return opened(uri, timeout=seconds)  # type: ignore[no-any-return]
+        from orchestrator.stores import web  # The client of the web takes longer to import than all else here.
+
+        return web.opened(uri, seconds)
     if not artifacts.is_remote(uri):
         return artifacts.local_path(uri).open("rb")
     system, place = uploads.system_of(uri)
     return system.open(place, "rb")  # type: ignore[no-any-return]
-
-
-class _Stay(url_requests.HTTPRedirectHandler):
-    """Follows nobody elsewhere."""
-
-    def redirect_request(self, *_: Any, **__: Any) -> None:
-        return None

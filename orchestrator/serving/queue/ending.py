@@ -1,0 +1,77 @@
+"""What becomes of a request in the end: tried again, or settled, with its reason where a client looks for it."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from orchestrator.errors import BackendError
+from orchestrator.serving.declarations import Declaration
+from orchestrator.serving.metrics import Metrics
+from orchestrator.serving.queue import errand, notice, spool
+from orchestrator.serving.queue.item import Item, Outcome
+from orchestrator.serving.queue.store import Store
+
+_log = logging.getLogger(__name__)
+
+Declared = Callable[[], Mapping[str, Declaration]]
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """Settles requests."""
+
+    folder: Path
+    store: Store
+    metrics: Metrics
+    declared: Declared
+
+    def begun(self, item: Item, outcome: Outcome, seconds: float, *, closing: bool, unwanted: bool) -> None:
+        """A request was answered, or came to nothing. Raises BackendError when that cannot be written down."""
+        self._count(item, outcome, seconds)
+        failed = outcome.status == "Failed"
+        if failed and closing:
+            self.store.put_back(item.id, 0.0, counted=False)
+        elif failed and unwanted:
+            self.final(item, Outcome("Cancelled"))
+        elif failed and errand.tries_again(item, outcome):
+            _log.warning("%s: request %s is tried again: %s", item.endpoint, item.id, outcome.reason)
+            self.store.put_back(item.id, time.time() + errand.pause(item))
+        else:
+            self.final(item, outcome)
+
+    def expired(self, item: Item) -> None:
+        """A request waited too long."""
+        waited = item.expires - item.received
+        self.final(item, Outcome("Failed", f"it was not begun within {waited:g} s of its arrival", code=504))
+
+    def lost(self, item: Item) -> None:
+        """A server ended too often while it answered a request."""
+        self.final(item, Outcome("Failed", f"the server ended {item.tries} times while it answered this", code=500))
+
+    def final(self, item: Item, outcome: Outcome) -> None:
+        """Write down how a request ended, and that somebody is to be told if the endpoint file says so."""
+        if outcome.status == "Failed":
+            _log.warning("%s: request %s failed: %s", item.endpoint, item.id, outcome.reason)
+            try:
+                errand.write_failure(item, outcome)
+            except BackendError as error:
+                _log.error("%s: request %s: the reason has no place: %s", item.endpoint, item.id, error.message)
+            outcome = replace(outcome, content_type="application/json")
+        declaration = self.declared().get(item.endpoint)
+        wanted = declaration.spec.asynchronous if declaration is not None else None
+        tell = wanted is not None and bool(notice.address(wanted.notify, outcome.status))
+        self.store.finish(item.id, outcome, time.time(), tell=tell)
+        spool.forget(self.folder, item)
+
+    def _count(self, item: Item, outcome: Outcome, seconds: float) -> None:
+        took = seconds if outcome.variant else None
+        self.metrics.request(item.endpoint, outcome.variant, outcome.version, "async", outcome.code, seconds=took)
+        for reason, count in outcome.counts.items():
+            if reason:
+                self.metrics.capture_dropped(item.endpoint, reason, count)
+            else:
+                self.metrics.captured(item.endpoint, count)

@@ -1,0 +1,163 @@
+"""A process that answers queued requests of one endpoint, one at a time, from the outside: it may be killed."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from orchestrator.serving import declarations
+from orchestrator.serving.declarations import Declaration
+from orchestrator.serving.queue.item import Item, Outcome
+
+LOAD_SECONDS = 600.0
+_LOOK_SECONDS = 0.2
+_END_SECONDS = 3.0
+# Counting several processes as one is for those that answer over HTTP.
+_NOT_FOR_IT = ("PROMETHEUS_MULTIPROC_DIR",)
+
+Stop = Callable[[], str]
+"""Why what is being answered is to be given up now; "" while it is not."""
+
+
+class EndedError(Exception):
+    """The process is no more, or says what nobody understands."""
+
+
+class StoppedError(Exception):
+    """Somebody wanted it to stop, or it took too long; the process is killed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """What a request is read from, and what its answer is written to, on this machine."""
+
+    body: Path
+    answer: Path
+
+
+class Hand:
+    """Started by the first request; whoever uses it closes it."""
+
+    def __init__(self, declaration: Declaration, folder: Path, state: Path) -> None:
+        self.fingerprint = declarations.fingerprint(declaration)
+        self._folder = folder
+        self._said = b""
+        self._is_loaded = False
+        self._is_done = False
+        self._idle_since = 0.0
+        declarations.write(folder, declaration)
+        command = [sys.executable, "-m", "orchestrator.serving.queue"]
+        command += ["--folder", str(folder), "--state", str(state), "--name", declaration.name]
+        self._process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env={name: value for name, value in os.environ.items() if name not in _NOT_FOR_IT},
+            start_new_session=True,
+        )
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether it may be given another request."""
+        return not self._is_done and self._process.poll() is None
+
+    @property
+    def idle_seconds(self) -> float:
+        return time.monotonic() - self._idle_since
+
+    def rest(self) -> None:
+        """It has nothing to do from now on."""
+        self._idle_since = time.monotonic()
+
+    def answer(self, item: Item, files: Files, seconds: float, stop: Stop) -> Outcome:
+        """The outcome of a request, whose answer is then in its file."""
+        try:
+            if not self._is_loaded:
+                said = self._heard(time.monotonic() + LOAD_SECONDS, stop)
+                if "failed" in said:
+                    self._is_done = True
+                    return Outcome("Failed", f"the model could not be loaded: {said['failed']}", retry=True, code=503)
+                self._is_loaded = True
+            self._say(item, files, seconds)
+            said = self._heard(time.monotonic() + seconds, stop)
+        except StoppedError as stopped:
+            self._is_done = True
+            return Outcome("Failed", str(stopped) or f"the model did not answer within {seconds:g} s", code=504)
+        except EndedError:
+            self._is_done = True
+            return Outcome("Failed", f"the process that answered it {self._end()}", retry=True, code=500)
+        variant, version, counts = said.get("variant", ""), said.get("version", ""), said.get("counts", {})
+        if "error" in said:
+            return Outcome("Failed", said["error"], "", said["status"], variant, version, counts=counts)
+        return Outcome("Completed", "", said["content_type"], 200, variant, version, counts=counts)
+
+    def close(self, *, kill: bool = False) -> None:
+        """End the process; what it was doing is lost."""
+        process = self._process
+        for pipe in (process.stdin, process.stdout):
+            if pipe is not None:
+                with contextlib.suppress(OSError):  # It may be gone already.
+                    pipe.close()
+        if not kill:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(_END_SECONDS)
+        # With what it started: its session is its own.
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _say(self, item: Item, files: Files, seconds: float) -> None:
+        message = {
+            "protocol": item.protocol,
+            "headers": dict(item.headers),
+            "body": str(files.body),
+            "answer": str(files.answer),
+            "seconds": seconds,
+        }
+        try:
+            assert self._process.stdin is not None  # noqa: S101  It is a pipe.
+            self._process.stdin.write(json.dumps(message).encode() + b"\n")
+            self._process.stdin.flush()
+        except OSError as error:
+            raise EndedError from error
+
+    def _heard(self, deadline: float, stop: Stop) -> Mapping[str, Any]:
+        """The next thing it says. Raises EndedError or StoppedError."""
+        assert self._process.stdout is not None  # noqa: S101  It is a pipe.
+        pipe = self._process.stdout.fileno()
+        while b"\n" not in self._said:
+            if (reason := stop()) or time.monotonic() > deadline:
+                raise StoppedError(reason)
+            if select.select([pipe], [], [], _LOOK_SECONDS)[0]:
+                piece = os.read(pipe, 65536)
+                if not piece:
+                    raise EndedError
+                self._said += piece
+        line, _, self._said = self._said.partition(b"\n")
+        try:
+            said: dict[str, Any] = json.loads(line)
+        except ValueError as error:
+            raise EndedError from error
+        return said
+
+    def _end(self) -> str:
+        """How it ended, in words."""
+        try:
+            code = self._process.wait(_END_SECONDS)
+        except subprocess.TimeoutExpired:
+            return "said what nobody understands"
+        if code != -signal.SIGKILL:
+            return f"ended ({signal.Signals(-code).name})" if code < 0 else f"ended with exit code {code}"
+        return "was killed (by the system perhaps, for want of memory)"

@@ -92,6 +92,8 @@ def columns_from_tensors(signature: Signature, tensors: Mapping[str, Array]) -> 
     if len(tensors) == 1:
         ((name, tensor),) = tensors.items()
         if name not in names and tensor.ndim == 2 and tensor.shape[1] == len(names):
+            if _is_plain(signature, tensor):
+                return dict(zip(names, np.array(tensor.T, dtype=np.float64, order="C"), strict=True))
             tensors = {column: tensor[:, index] for index, column in enumerate(names)}
     problems = [
         f"there is no input {name!r}" + _aside(did_you_mean(name, names))
@@ -133,6 +135,13 @@ def timestamp(text: str) -> np.datetime64:
     """An ISO 8601 text as an instant in UTC; a text without a zone is taken as UTC."""
     moment = datetime.fromisoformat(text.strip())
     return np.datetime64(moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment, "us")
+
+
+def _is_plain(signature: Signature, tensor: Array) -> bool:
+    """Whether a tensor is numbers where the model takes numbers, all of them there and finite: nothing to look for."""
+    if tensor.dtype.kind not in "iuf" or any(column.type != "number" for column in signature.inputs):
+        return False
+    return math.isfinite(tensor.sum(dtype=np.float64))
 
 
 def _columns(signature: Signature, values: Mapping[str, Sequence[Any] | Array]) -> dict[str, Array]:
@@ -190,12 +199,13 @@ def _native(column: Column, values: Array) -> Array:
     if kind == "M":
         return values.astype("datetime64[us]")
     array = values.astype(np.float64)
-    if np.isinf(array).any():
-        raise InputError(f"column {column.name!r} has an infinite number in record {int(np.argmax(np.isinf(array)))}")
-    fraction = ~np.isnan(array) & (array != np.trunc(array))
-    if column.type == "integer" and kind == "f" and fraction.any():
-        row = int(np.argmax(fraction))
-        raise InputError(f"column {column.name!r} takes an integer, record {row} has {array[row]}")
+    if (infinite := np.isinf(array)).any():
+        raise InputError(f"column {column.name!r} has an infinite number in record {int(np.argmax(infinite))}")
+    if column.type == "integer" and kind == "f":
+        fraction = ~np.isnan(array) & (array != np.trunc(array))
+        if fraction.any():
+            row = int(np.argmax(fraction))
+            raise InputError(f"column {column.name!r} takes an integer, record {row} has {array[row]}")
     return array
 
 

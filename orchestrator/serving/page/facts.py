@@ -15,6 +15,17 @@ _MODES = {
     "async": "requests are queued, and their answers written to {output}",
     "batch": "whole files are predicted by orc batch",
 }
+_WRONG = {
+    "access": "not let in",
+    "body_timeout": "with a body that did not come",
+    "input": "with bad input",
+    "model": "failed in the model",
+    "overloaded": "turned away in a crowd",
+    "timeout": "too slow",
+    "too_large": "too large",
+    "unavailable": "while not ready",
+    "unknown": "for what is not served",
+}
 
 
 def listed(declaration: Declaration, counted: Endpoint, capture: Standing | None) -> str:
@@ -48,8 +59,8 @@ def _facts(declaration: Declaration, counted: Endpoint, capture: Standing | None
         alarms = ", ".join(escape(alarm.label) for alarm in spec.rollout.alarms)
         strategy = spec.rollout.strategy
         yield "Rollout", f"{strategy} by {spec.rollout.size} %, {escape(spec.rollout.bake)} each, watching {alarms}"
-    if errors := counts.said(counted.errors):
-        yield "Errors", errors
+    if counted.errors:
+        yield "Errors", counts.said({_WRONG.get(kind, kind): count for kind, count in counted.errors.items()})
     if declaration.run:
         yield "Deployed", f"by run {escape(declaration.run)}"
 

@@ -19,7 +19,7 @@ def table(hosted: Hosted, counted: Endpoint) -> str:
     rows = "".join(_row(variant, total, counted) for variant in _all(hosted))
     head = (
         "<tr><th>Variant</th><th>Model</th><th>Runs on</th><th>Traffic</th><th class='number'>Requests</th>"
-        "<th class='number'>Failed</th><th class='number'>Median</th><th class='number'>99 %</th></tr>"
+        "<th class='number'>Failed</th><th class='number'>Median</th><th class='number'>99 % within</th></tr>"
     )
     return f"<section><h3>Versions</h3><div class='scrolls'><table class='wide'>{head}{rows}</table></div></section>"
 

@@ -32,6 +32,7 @@ _WHERE = {
         "serve": "endpoints.serve",
         "batch": "batch.batch",
         "models": "models.app",
+        "export": "exporting.export",
     },
     "Cluster": {
         "plan": "applying.plan",

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator import registry, source
+from orchestrator.deployment import forms
 from orchestrator.errors import OrchestratorError
 from orchestrator.model import folder, manifest, package, rows
 from orchestrator.registry import Approval, ModelVersion
@@ -60,13 +61,14 @@ def declaration(
     """
     for found in {found.uri: found for found in versions.values()}.values():
         check(found)
+    places = {variant.name: forms.find(versions[variant.name], variant.format) for variant in spec.variants}
     variants = tuple(
         declarations.Variant(
             name=variant.name,
             model=versions[variant.name].name,
             version=versions[variant.name].version,
-            path=str(versions[variant.name].path.absolute()),
-            digest=versions[variant.name].digest,
+            path=str(places[variant.name][0].absolute()),
+            digest=places[variant.name][1],
             weight=variant.weight,
             format=variant.format,
             shadow=variant.shadow,

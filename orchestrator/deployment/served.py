@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from orchestrator import registry
+from orchestrator.deployment import forms
 from orchestrator.errors import BackendError, OrchestratorError
 from orchestrator.registry import Approval, ModelVersion
 from orchestrator.serving import declarations
@@ -94,11 +95,17 @@ def _fetched(variant: Variant, find: Find) -> Variant:
         raise OrchestratorError(
             f"{version.uri} is {version.approval}, and only an approved version is served", hint=hint
         )
-    if version.digest != variant.digest:
-        message = f"{version.uri} has digest {version.digest} in the registry, and {variant.digest} was deployed"
+    folder, digest = forms.find(version, variant.format)
+    if digest != variant.digest:
+        what = (
+            f"{version.uri} has digest"
+            if variant.format == "native"
+            else f"the {variant.format} form of {version.uri} has digest"
+        )
+        message = f"{what} {digest} in the registry, and {variant.digest} was deployed"
         raise OrchestratorError(message, hint="is this the registry it was deployed from?")
     # The bytes are compared with the digest by the server, when it loads them.
-    return variant.model_copy(update={"path": str(version.path)})
+    return variant.model_copy(update={"path": str(folder)})
 
 
 def _become(state: Path, host: str, port: int) -> NoReturn:

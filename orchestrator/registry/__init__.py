@@ -25,12 +25,21 @@ from pathlib import Path
 
 from orchestrator.registry.audit import AuditEvent
 from orchestrator.registry.registry import Registry
-from orchestrator.registry.version import Approval, ModelVersion, Reference, RejectedError, check_alias, check_name
+from orchestrator.registry.version import (
+    Approval,
+    ModelVersion,
+    OnnxForm,
+    Reference,
+    RejectedError,
+    check_alias,
+    check_name,
+)
 
 __all__ = [
     "open",
     "Registry",
     "ModelVersion",
+    "OnnxForm",
     "Reference",
     "Approval",
     "AuditEvent",

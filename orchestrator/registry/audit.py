@@ -14,7 +14,7 @@ LONGEST_REASON = 2000  # MLflow takes 8000 characters in a tag, and JSON may dou
 
 @dataclass(frozen=True, slots=True)
 class AuditEvent:
-    """One thing that was done to a version: publish, approve, reject, alias (set) or unalias (taken away)."""
+    """One thing that was done to a version: publish, approve, reject, alias (set), unalias (taken away), export."""
 
     at: datetime
     action: str

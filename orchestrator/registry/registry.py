@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.errors import NotFoundError, OrchestratorError
-from orchestrator.registry import audit, backend, publication
+from orchestrator.registry import audit, backend, forms, publication
 from orchestrator.registry.audit import AuditEvent
 from orchestrator.registry.publication import Publication
 from orchestrator.registry.shelf import ArtifactShelf, FolderShelf, Kept, Shelf
@@ -151,6 +151,20 @@ class Registry:
             publication.give_alias(client, event, alias)
             return self._find(client, Reference(found.name, found.version))
 
+    def add_onnx(self, ref: str, folder: Path | None, digest: str, gate: Mapping[str, Any], *, by: str) -> ModelVersion:
+        """Keep the ONNX form of a version with what its comparison found; without a folder, that it did not pass."""
+        reference = Reference.parse(ref)
+        with self._writing() as client:
+            found = self._find(client, reference)
+            run = client.get_model_version(found.name, found.version).run_id or ""
+            if folder is not None:
+                self.shelf.put(folder, forms.kept(found.name, digest, run))
+            for key, value in forms.tags(digest if folder is not None else "", gate).items():
+                client.set_model_version_tag(found.name, found.version, key, value)
+            reason = "onnx: " + ("passed" if folder is not None else "did not pass")
+            publication.record(client, AuditEvent(self.clock(), "export", found.name, found.version, by, reason))
+            return self._find(client, Reference(found.name, found.version))
+
     def _hand_over(self, client: Any, event: AuditEvent, alias: str) -> None:
         """Take the alias of a rejected version; somebody must stay champion if anybody can."""
         event = replace(event, at=self.clock())
@@ -231,6 +245,7 @@ class Registry:
             description=found.description or "",
             tags=dict(found.tags),
             locate=partial(self._locate, Kept(found.name, digest, found.run_id or "")),
+            onnx=forms.read(found.tags, lambda of: self._locate(forms.kept(found.name, of, found.run_id or ""))),
         )
 
     def _locate(self, kept: Kept) -> Path:

@@ -21,11 +21,13 @@ _ARTIFACT = "model"
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A model that is kept: whose it is, what it is, and the MLflow run it belongs to."""
+    """A model, or another form of it, that is kept: whose it is, what it is, and the MLflow run it belongs to."""
 
     name: str
     digest: str
     run: str
+    # What the folder is called among the artifacts of that run.
+    artifact: str = _ARTIFACT
 
     def under(self, root: Path) -> Path:
         """Its folder below `root`."""
@@ -73,8 +75,8 @@ class ArtifactShelf:
     def put(self, model: Path, kept: Kept) -> str:
         _checked(model)
         client = backend.client(self.uri)
-        client.log_artifacts(kept.run, str(model), _ARTIFACT)
-        return f"{client.get_run(kept.run).info.artifact_uri.rstrip('/')}/{_ARTIFACT}"
+        client.log_artifacts(kept.run, str(model), kept.artifact)
+        return f"{client.get_run(kept.run).info.artifact_uri.rstrip('/')}/{kept.artifact}"
 
     def path(self, kept: Kept) -> Path:
         place = kept.under(self.root)
@@ -84,7 +86,7 @@ class ArtifactShelf:
         arriving = place.with_name(f".{place.name}.{os.getpid()}")
         arriving.mkdir(exist_ok=True)
         try:
-            copy(Path(backend.client(self.uri).download_artifacts(kept.run, _ARTIFACT, str(arriving))), place)
+            copy(Path(backend.client(self.uri).download_artifacts(kept.run, kept.artifact, str(arriving))), place)
         finally:
             shutil.rmtree(arriving, ignore_errors=True)
         return place

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 from orchestrator.errors import OrchestratorError
 
@@ -32,6 +33,24 @@ class RejectedError(OrchestratorError):
 
 
 @dataclass(frozen=True, slots=True)
+class OnnxForm:
+    """The ONNX form of a version, as it was compared with it; `digest` is "" when it did not pass and is not kept."""
+
+    digest: str
+    gate: Mapping[str, Any]
+    locate: Callable[[], Path] = field(default=Path, repr=False, compare=False)
+
+    @property
+    def passed(self) -> bool:
+        return bool(self.digest)
+
+    @property
+    def path(self) -> Path:
+        """The form's folder on this machine."""
+        return self.locate()
+
+
+@dataclass(frozen=True, slots=True)
 class ModelVersion:
     """One version of a registered model; `path` is its folder on this machine."""
 
@@ -46,6 +65,7 @@ class ModelVersion:
     description: str
     tags: Mapping[str, str] = field(default_factory=dict, repr=False)
     locate: Callable[[], Path] = field(default=Path, repr=False, compare=False)
+    onnx: OnnxForm | None = None
 
     @property
     def path(self) -> Path:

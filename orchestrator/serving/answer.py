@@ -7,11 +7,12 @@ import random
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from types import MappingProxyType
 from typing import NamedTuple
 
 from orchestrator.model.signature import Columns
-from orchestrator.serving import reply, routing
+from orchestrator.serving import explanation, reply, routing
 from orchestrator.serving.batches import Bounds, Manner, Outputs
 from orchestrator.serving.codec import RequestError
 from orchestrator.serving.exchange import Exchange
@@ -109,6 +110,8 @@ class Answering:
             )
             raise
         self._count(status, variant, call.protocol, exchange.status, seconds=exchange.seconds)
+        if call.protocol == explanation.PROTOCOL:  # It is no prediction: nobody compares or keeps it.
+            return exchange
         for observer in status.observers:
             observer(exchange)
         if endpoint.shadow is not None:
@@ -170,6 +173,12 @@ class Answering:
         return _exchange(call, variant, body, answered, began=began, seconds=time.perf_counter() - started)
 
     async def _answered(self, call: Call, body: bytes, endpoint: Hosted, variant: Variant, place: _Place) -> Answered:
+        if call.protocol == explanation.PROTOCOL:
+            timings = self.host.metrics.timings(call.endpoint)
+            seconds = endpoint.declaration.spec.limits.timeout_seconds
+            place.handed_over = True
+            explain = partial(explanation.whole, call, body, variant, timings, seconds)
+            return await self.work.run(explain, short=False, finished=place.leave)
         if endpoint.bounds is not None and not reply.in_bytes(call, variant):
             return await self._with_others(call, body, variant, endpoint.bounds)
         timings = self.host.metrics.timings(call.endpoint)

@@ -33,6 +33,7 @@ def create(host: Host, work: Work, peers: Alone | Fleet, queue: Queue, about: Ab
     version = model + "/versions/{version}"
     routes = [
         Route("/v1/models/{name}:predict", predictions.v1, methods=["POST"]),
+        Route("/v1/models/{name}:explain", predictions.explain, methods=["POST"]),
         Route(model + "/infer", predictions.v2, methods=["POST"]),
         Route(version + "/infer", predictions.v2, methods=["POST"]),
         *Routes(host, queue).all(),
@@ -93,7 +94,7 @@ class _Surface:
 
     async def v1_model(self, request: Request) -> Response:
         name = request.path_params["name"]
-        if name.endswith((":predict", ":predictAsync")):
+        if name.endswith((":predict", ":predictAsync", ":explain")):
             # Its own route takes POST alone, so that any other method is led here.
             raise HTTPException(405, headers={"Allow": "POST"})
         routing.ready(self.host, name)

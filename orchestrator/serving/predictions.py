@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from orchestrator.serving import binary, codec
+from orchestrator.serving import binary, codec, explanation
 from orchestrator.serving.answer import REQUEST_HEADER, Answering
 from orchestrator.serving.codec import RequestError
 from orchestrator.serving.reply import Call
@@ -28,6 +28,9 @@ class Predictions:
 
     async def v2(self, request: Request) -> Response:
         return await self._answer(request, "v2")
+
+    async def explain(self, request: Request) -> Response:
+        return await self._answer(request, explanation.PROTOCOL)
 
     async def _answer(self, request: Request, protocol: str) -> Response:
         scope = request.scope

@@ -89,20 +89,13 @@ def _checked(folder: Path, began: float) -> Checked:
     from orchestrator.model import package
     from orchestrator.serving.backends import packaged, program
 
-    model = packaged.load(folder, digests.of(folder))
+    before = digests.of(folder)
     _, about = package.verified(folder)
+    model = packaged.load(folder, before)
     body, content_type = model.respond((folder / package.EXAMPLE).read_bytes(), about.content_type, program.ANY)
-    if digests.of(folder) != digests.of_folder(_known(folder)):
-        raise OrchestratorError("the program wrote into its own folder", hint="write to the temporary folder instead")
+    if digests.of(folder) != before:
+        raise OrchestratorError("the program wrote into its own folder", hint="let it write to a temporary folder")
     return Checked(_shown(body), content_type, not model.reason, model.reason, time.perf_counter() - began)
-
-
-def _known(folder: Path) -> dict[str, str]:
-    """The digests of the folder's files as its manifest has them."""
-    from orchestrator.model import manifest
-
-    known = manifest.read(folder)
-    return {**known.files, manifest.NAME: digests.of_file(folder / manifest.NAME)}
 
 
 def _shown(body: bytes) -> str:

@@ -138,10 +138,11 @@ def _plain(value: Any) -> Any:
         return value.tolist()
     if isinstance(value, np.generic):
         return value.item()
-    for name in ("to_dict", "tolist", "model_dump"):
+    if hasattr(value, "columns") and callable(make := getattr(value, "to_dict", None)):
+        return make(orient="records")  # A table of pandas.
+    for name in ("tolist", "model_dump", "to_dict"):
         if callable(make := getattr(value, name, None)):
-            # A table of pandas as rows; a Series, and a tensor of torch, have tolist.
-            return make(orient="records") if name == "to_dict" and value.__class__.__name__ == "DataFrame" else make()
+            return make()
     raise TypeError(f"the model gave a {type(value).__name__}, which JSON cannot say")
 
 

@@ -58,6 +58,8 @@ class Rollout(Document):
             )
         if self.strategy != "all_at_once" and not self.bake_seconds:
             raise ValueError(f"a {self.strategy} rollout watches its alarms for a while", "add bake: 5m")
+        if self.alarms and not self.bake_seconds:
+            raise ValueError("nobody looks at the alarms: they are watched for 0s", "add bake: 5m")
         if any(alarm.query for alarm in self.alarms) and not self.prometheus:
             raise ValueError("an alarm asks Prometheus, and nobody says where that is", "add prometheus: URL")
         names = [alarm.label for alarm in self.alarms]

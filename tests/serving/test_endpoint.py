@@ -86,7 +86,8 @@ def test_an_asynchronous_endpoint_is_read_and_written() -> None:
         (HEAD + ONE + "routing: {key: a b}\n", "endpoint.yaml:5:16: 'a b' is not the name of a header"),
         (HEAD + ONE + "rollout: {strategy: canary}\n", "a canary rollout without an alarm could never be rolled back"),
         (HEAD + ONE + "rollout: {strategy: linear, alarms: [{metric: p99, above: 1s}]}\n", "add bake: 5m"),
-        (HEAD + ONE + "rollout: {alarms: [{query: up, below: 1}]}\n", "nobody says where that is"),
+        (HEAD + ONE + "rollout: {alarms: [{metric: p99, above: 1s}]}\n", "nobody looks at the alarms"),
+        (HEAD + ONE + "rollout: {bake: 1m, alarms: [{query: up, below: 1}]}\n", "nobody says where that is"),
         (HEAD + ONE + "rollout: {alarms: [{metric: p99}]}\n", "an alarm has one bound"),
         (HEAD + ONE + "rollout: {alarms: [{metric: p99, above: much}]}\n", "'much' is not a bound"),
         (

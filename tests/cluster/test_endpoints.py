@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from orchestrator.serving.kserve import manifests, objects, runtime
+from orchestrator.serving.kserve import runtime
 from tests.cluster.conftest import Api
 from tests.cluster.kserve import SERVING
 from tests.manifests import cases
@@ -16,6 +17,8 @@ PATHS = {
     "InferenceService": "/apis/serving.kserve.io/v1beta1/namespaces/{}/inferenceservices",
     "NetworkPolicy": "/apis/networking.k8s.io/v1/namespaces/{}/networkpolicies",
     "PodDisruptionBudget": "/apis/policy/v1/namespaces/{}/poddisruptionbudgets",
+    "InferenceGraph": "/apis/serving.kserve.io/v1alpha1/namespaces/{}/inferencegraphs",
+    "ServiceMonitor": "/apis/monitoring.coreos.com/v1/namespaces/{}/servicemonitors",
 }
 
 
@@ -24,7 +27,8 @@ def test_every_object_of_an_endpoint_is_taken(
     api: Api, definitions: None, cluster_namespace: str, folder: Path
 ) -> None:
     case = cases.read(folder)
-    for each in manifests.render(case.declaration, objects.Place(cluster_namespace, callers=case.place.callers)):
+    case = dataclasses.replace(case, place=dataclasses.replace(case.place, namespace=cluster_namespace))
+    for each in case.render():
         path = f"{PATHS[each['kind']].format(cluster_namespace)}/{each['metadata']['name']}"
         taken = api.apply(path, each, dry_run=True)
         assert taken["spec"] == _with_defaults(each["spec"], taken["spec"])
@@ -38,9 +42,10 @@ def _with_defaults(ours: Any, theirs: Any) -> Any:
 
 
 def test_the_runtime_is_taken(api: Api, definitions: None) -> None:
-    made = runtime.cluster_serving_runtime(cases.IMAGE, name="orc-test-dry-run")
-    taken = api.apply(f"{SERVING}/v1alpha1/clusterservingruntimes/orc-test-dry-run", made, dry_run=True)
-    assert taken["spec"] == made["spec"]
+    for knative in (False, True):
+        made = runtime.cluster_serving_runtime(cases.IMAGE, name="orc-test-dry-run", knative=knative)
+        path = f"{SERVING}/v1alpha1/clusterservingruntimes/{made['metadata']['name']}"
+        assert api.apply(path, made, dry_run=True)["spec"] == made["spec"]
 
 
 def test_a_pod_of_the_runtime_fits_pod_security_restricted(api: Api, new_namespace: Any) -> None:

@@ -52,13 +52,14 @@ def render(host: Host, about: About, counted: Mapping[str, Endpoint], called: tu
     nonce = secrets.token_urlsafe(16)
     statuses = [status for _, status in sorted(host.endpoints.items())]
     cards = (_card(status, counted.get(status.name, Endpoint()), about.captures, (url, options)) for status in statuses)
+    body = "".join(cards) or (_EMPTY if host.is_complete else _LOADING)
     title = words.plural(len(statuses), "endpoint")
     html = (
         "<!doctype html><html lang='en'><meta charset='utf-8'>"
         "<meta name='viewport' content='width=device-width, initial-scale=1'>"
         f"<title>Model server: {title}</title><style nonce='{nonce}'>{_asset('page.css')}</style>"
         f"<main><header><h1>Model server</h1><span class='soft'>{title} from {escape(str(host.state))}</span></header>"
-        f"{''.join(cards) or _EMPTY}{_footer(about)}</main><script nonce='{nonce}'>{_asset('page.js')}</script></html>"
+        f"{body}{_footer(about)}</main><script nonce='{nonce}'>{_asset('page.js')}</script></html>"
     )
     policy = (
         f"default-src 'none'; style-src 'nonce-{nonce}'; script-src 'nonce-{nonce}'; connect-src 'self'; "
@@ -154,6 +155,7 @@ def _asset(name: str) -> str:
     return Path(__file__).with_name(name).read_text(encoding="utf-8")
 
 
+_LOADING = "<article class='empty'><h2>The server is loading its models</h2></article>"
 _EMPTY = (
     "<article class='empty'><h2>Nothing is served yet</h2><p class='soft'>A pipeline with a deploy task declares an "
     "endpoint here.</p><pre>orc run pipelines/penguins/pipeline.yaml</pre></article>"

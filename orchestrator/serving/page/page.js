@@ -46,7 +46,9 @@ async function follow() {
     if (!answer.ok) return;
     html = await answer.text();
   } catch { return; /* it is looked at again in a while */ }
-  const page = new DOMParser().parseFromString(html, "text/html");
+  // Without its styles, which the policy of this page does not know.
+  const main = html.slice(html.indexOf("<main>"), html.indexOf("</main>"));
+  const page = new DOMParser().parseFromString(main, "text/html");
   if (parts(page) !== parts(document)) {
     // Other endpoints, or other forms: only a whole page shows them. What somebody is typing is not taken away.
     if (!document.activeElement?.closest("form")) location.reload();

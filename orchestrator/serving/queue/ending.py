@@ -45,7 +45,7 @@ class Ending:
 
     def expired(self, item: Item) -> None:
         """A request waited too long."""
-        waited = item.expires - item.received
+        waited = round(item.expires - item.received, 3)
         self.final(item, Outcome("Failed", f"it was not begun within {waited:g} s of its arrival", code=504))
 
     def lost(self, item: Item) -> None:

@@ -93,7 +93,7 @@ class Hand:
             said = self._heard(time.monotonic() + seconds, stop)
         except StoppedError as stopped:
             self._is_done = True
-            return Outcome("Failed", str(stopped) or f"the model did not answer within {seconds:g} s", code=504)
+            return Outcome("Failed", str(stopped) or f"the model did not answer within {item.timeout:g} s", code=504)
         except EndedError:
             self._is_done = True
             return Outcome("Failed", f"the process that answered it {self._end()}", retry=True, code=500)

@@ -68,8 +68,8 @@ class Teller:
             notice.send(url, item, secret)
         except BackendError as error:
             if due.tries + 1 >= NOTICE_TRIES:
-                _log.error("%s: nobody could be told of request %s: %s", item.endpoint, item.id, error.message)
+                _log.error("%s: request %s is not told of: %s", item.endpoint, item.id, error.message)
                 return None
-            _log.warning("%s: %s is told of request %s later", item.endpoint, error.message, item.id)
+            _log.warning("%s: request %s is told of later: %s", item.endpoint, item.id, error.message)
             return time.time() + min(_MOST_SECONDS, _AGAIN_SECONDS * float(2**due.tries))
         return None

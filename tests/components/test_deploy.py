@@ -9,6 +9,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from collections.abc import Iterator, Mapping
@@ -277,6 +278,36 @@ def test_a_first_version_that_cannot_answer_leaves_nothing(work: Workplace) -> N
         deploy.deploy(work.plan("models:/penguins/2", ENDPOINT.read_text()), work.state)
     assert declarations.names(work.state) == []
     assert place.wait_until_free(work.state, 10), "a server with nothing to serve ends"
+
+
+def test_a_canary_is_watched_and_the_result_says_what_happened(work: Workplace) -> None:
+    rollout = "rollout: {strategy: canary, size: 40, bake: 1s, alarms: [{metric: error_rate, above: 1%}]}\n"
+    file = work.file(ENDPOINT.read_text() + rollout)
+    url = work.deploy("models:/penguins/1", file).parameters["url"]
+    example = declarations.load(declarations.file(work.state, "penguins").read_bytes()).example["inputs"]
+    over = threading.Event()
+
+    def ask() -> None:
+        while not over.wait(0.01):
+            post(f"{url}:predict", {"instances": example})
+
+    client = threading.Thread(target=ask)
+    client.start()
+    try:
+        done = work.deploy("models:/penguins/2", file)
+    finally:
+        over.set()
+        client.join()
+    assert (done.code, done.stderr) == (0, "")
+    told = done.metadata["deployed"]["rollout"]
+    assert told["strategy"] == "canary"
+    assert [(each["percent"], each["seconds"], each["alarms"]) for each in told["shares"]] == [
+        (40, 1.0, {"error_rate": 0.0}),
+        (100, 1.0, {"error_rate": 0.0}),
+    ]
+    assert "40 % of the traffic, watched for 1 s" in done.stdout
+    assert "::progress 2/2 100 % of the traffic" in done.stdout
+    assert work.served == [("penguins", "2", True)]
 
 
 @pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL])

@@ -57,7 +57,8 @@ def _on_cluster(task: program.Task, document: Source, spec: Endpoint) -> None:
     with tempfile.TemporaryDirectory() as folder:
         declaration = _plan(task, spec, uri, Path(folder))
         place = Place(connected.namespace)
-        deployed = inference.Deployment(declaration, connected, place, task.log, seconds).deploy()
+        deployment = inference.Deployment(declaration, connected, place, task.log, seconds, task.progress)
+        deployed = deployment.deploy()
     _write(task, deployed, namespace=place.namespace)
     task.log(f"from outside: kubectl -n {place.namespace} port-forward service/{declaration.name}-predictor 8080:80")
 

@@ -53,6 +53,7 @@ def render(
         str,
         typer.Option("--storage", metavar="URI", help="Where models lie for a server of KServe's.", show_default=False),
     ] = "",
+    upload: Annotated[bool, typer.Option("--upload", help="Write the models there.")] = False,
     split: Annotated[
         Split,
         typer.Option("--split", help="Who shares requests out among variants: our server, a gateway, KServe's router."),
@@ -74,7 +75,7 @@ def render(
     """Print the objects of Kubernetes that an endpoint is, for `kubectl apply`: KServe's and those around them."""
     settings = options.read()
     with extras.needed("mlflow"):
-        from orchestrator.deployment import resolved
+        from orchestrator.deployment import resolved, stored
         from orchestrator.serving.kserve import manifests, objects, servers
 
         place = objects.Place(
@@ -83,8 +84,13 @@ def render(
             server=servers.ALL[server],
             storage=storage,
         )
+        declaration = resolved.for_cluster(file, settings, place, by=split.value)
         watched = manifests.Monitor() if monitor else None
-        found = resolved.manifests(file, settings, place, by=split.value, monitor=watched)
+        found = manifests.render(declaration, place, by=split.value, monitor=watched)
+        uris = stored.store(declaration, place) if upload else stored.places(declaration, place)
+    said = "uploaded" if upload else "expected"
+    for uri in uris:  # Beside what is printed, which is for kubectl.
+        typer.echo(f"{said}: {uri}", err=True)
     files.give(_text(found), output)
 
 

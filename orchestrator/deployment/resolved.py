@@ -37,14 +37,18 @@ def manifests(
 
     Raises PipelineError for what is wrong in the file, OrchestratorError for a version that may not be deployed.
     """
+    return rendering.render(for_cluster(file, settings, place, by=by), place, by=by, monitor=monitor)
+
+
+def for_cluster(file: Path, settings: Settings, place: objects.Place, *, by: rendering.Split) -> Declaration:
+    """An endpoint file with its versions, checked against what the cluster and its server can do with them."""
     document = source.read(file)
     spec = endpoint.parse(document)
     for_kserve.check(document, spec, place, by=by)
     find = registry.open(settings.tracking_uri, state=settings.state).version
-    versions = {variant.name: find(reference(variant.model)) for variant in spec.variants}
-    found = declaration(spec, versions)
+    found = declaration(spec, {variant.name: find(reference(variant.model)) for variant in spec.variants})
     for_kserve.check_models(found, place)
-    return rendering.render(found, place, by=by, monitor=monitor)
+    return found
 
 
 def declaration(

@@ -93,6 +93,8 @@ class Served:
     replicas: list[Replica] = field(default_factory=list)
     generation: int = 0
     told: Any = None
+    canaries: dict[str, list[Replica]] = field(default_factory=dict)
+    """By name: replicas that only a gateway leads to, which is not here."""
 
     @property
     def url(self) -> str:
@@ -123,8 +125,16 @@ class Controller:
             self._close(served)
         assert not self.errors, self.errors
 
+    def ports(self, name: str) -> list[int]:
+        """Where every replica of an InferenceService that is ready listens, its canaries' included."""
+        served = self._served.get(name)
+        if served is None:
+            return []
+        replicas = [*served.replicas, *(each for replicas in [*served.canaries.values()] for each in replicas)]
+        return [replica.port for replica in replicas if replica.ready]
+
     def _close(self, served: Served) -> None:
-        for replica in served.replicas:
+        for replica in [*served.replicas, *(each for replicas in served.canaries.values() for each in replicas)]:
             replica.end()
         with contextlib.suppress(OSError):
             served.service.shutdown(socket.SHUT_RDWR)
@@ -145,7 +155,7 @@ class Controller:
         found = {each["metadata"]["name"]: each for each in listed if not each["metadata"].get("deletionTimestamp")}
         for name in self._served.keys() - found.keys():
             served = self._served.pop(name)
-            for replica in served.replicas:
+            for replica in [*served.replicas, *(each for replicas in served.canaries.values() for each in replicas)]:
                 self._remove(replica)
             self._close(served)
         for name, service in found.items():
@@ -161,6 +171,7 @@ class Controller:
             failure = {"reason": "RuntimeNotRecognized", "message": "Waiting for runtime to become available"}
             self._tell(name, served, {"transitionStatus": "InvalidSpec", "lastFailureInfo": failure})
             return
+        self._reconcile_canaries(name, service, runtime, served)
         template = _template(service, runtime)
         digest = hashlib.sha256(json.dumps(template, sort_keys=True).encode()).hexdigest()[:10]
         new = [each for each in served.replicas if each.template == digest]
@@ -181,6 +192,21 @@ class Controller:
         model = {"transitionStatus": "BlockedByFailedLoad" if failed else "UpToDate", "lastFailureInfo": failure}
         self._tell(name, served, model)
 
+    def _reconcile_canaries(self, name: str, service: Mapping[str, Any], runtime: Any, served: Served) -> None:
+        """As KServe does: a predictor laid over the other one, as many replicas as it says, no autoscaler."""
+        wanted = {each["predictor"]["name"]: each for each in service["spec"].get("canary") or ()}
+        for gone in served.canaries.keys() - wanted.keys():
+            for replica in served.canaries.pop(gone):
+                self._remove(replica)
+        for canary, entry in wanted.items():
+            template = _template({**service, "spec": {"predictor": entry["predictor"]}}, runtime)
+            digest = hashlib.sha256(json.dumps(template, sort_keys=True).encode()).hexdigest()[:10]
+            replicas = served.canaries.setdefault(canary, [])
+            for _ in range(entry["predictor"]["minReplicas"] - len(replicas)):
+                replicas.append(self._start(f"{name}-{canary}", service, template, digest))
+            for replica in replicas:
+                self._observe(replica)
+
     def _runtime(self, name: str) -> Any:
         own = self.api.found(f"{SERVING}/v1alpha1/namespaces/{self.namespace}/servingruntimes/{name}")
         return own or self.api.found(f"{SERVING}/v1alpha1/clusterservingruntimes/{name}")
@@ -192,11 +218,13 @@ class Controller:
         owner = {key: service[key] for key in ("apiVersion", "kind")} | {"controller": True, "blockOwnerDeletion": True}
         owner |= {key: service["metadata"][key] for key in ("name", "uid")}
         metadata["ownerReferences"] = [owner]
-        spec = {**template["spec"], "schedulerName": "nobody"}
+        port = free_port()
+        (container,) = template["spec"]["containers"]
+        # Not all replicas of one machine can listen on one port: each pod says which is its own.
+        told = {**container, "ports": [{**container["ports"][0], "containerPort": port}]}
+        spec = {**template["spec"], "containers": [told], "schedulerName": "nobody"}
         body = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
         self.api.create(f"/api/v1/namespaces/{self.namespace}/pods", body)
-        (container,) = template["spec"]["containers"]
-        port = free_port()
         fault = self.faults.get(name, "")
         replica = Replica(pod, digest, port, self.folder / pod, fault, *self._command(container, port))
         if not fault:
@@ -246,6 +274,7 @@ class Controller:
         container |= {"restartCount": replica.restarts, "state": state, "lastState": last}
         ready = {"type": "Ready", "status": "True" if replica.ready else "False"}
         status = {"phase": "Running", "conditions": [ready], "containerStatuses": [container]}
+        status |= {"podIP": "127.0.0.1", "podIPs": [{"ip": "127.0.0.1"}]}
         if status != replica.told:
             self.api.merge(f"/api/v1/namespaces/{self.namespace}/pods/{replica.pod}/status", {"status": status})
             replica.told = status

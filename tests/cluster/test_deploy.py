@@ -7,11 +7,13 @@ runtime, the server's program and what it is told.
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
@@ -28,7 +30,7 @@ from components.train.train import Request, train
 from orchestrator import program, registry
 from orchestrator.model import folder
 from orchestrator.registry import backend
-from orchestrator.serving.kserve import objects, payload, proof, runtime
+from orchestrator.serving.kserve import canary, objects, payload, proof, runtime
 from tests.cluster.conftest import Api, Namespaces
 from tests.cluster.kserve import ROOT, SERVING, Controller, free_port
 
@@ -110,11 +112,11 @@ class Pod:
         given = {"version": version, "endpoint": self.file(text)}
         return program.invoke(COMPONENT, given, outputs, environment={**self.environment, **more})
 
-    def start(self, version: str) -> subprocess.Popen[str]:
+    def start(self, version: str, text: str = "") -> subprocess.Popen[str]:
         """The same as a process that the test looks after."""
         outputs = self.folder / f"outputs-{time.monotonic_ns()}"
         outputs.mkdir()
-        command = [sys.executable, "-m", "components.deploy", "--version", version, "--endpoint", str(self.file())]
+        command = [sys.executable, "-m", "components.deploy", "--version", version, "--endpoint", str(self.file(text))]
         command += ["--deployed", str(outputs / "deployed"), "--url", str(outputs / "url")]
         environment = {**os.environ, **self.environment, "PYTHONPATH": str(ROOT)}
         process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -303,6 +305,86 @@ def test_deployed_again_and_again_and_rolled_back(pod: Pod) -> None:
     assert restored["metadata"]["annotations"] == kept["metadata"]["annotations"]
     assert proof.is_proved(restored)
     assert pod.answer(url) == {"predictions": ["Adelie"]}
+
+
+class Clients:
+    """Requests to every replica that is ready, as a gateway would send them; and what was seen of the endpoint."""
+
+    def __init__(self, pod: Pod) -> None:
+        self.pod = pod
+        self.seen: set[tuple[str, int]] = set()
+        self._ending = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self) -> Clients:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ending.set()
+        self._thread.join(30)
+
+    def _run(self) -> None:
+        while not self._ending.wait(0.05):
+            if service := self.pod.service:
+                self.seen.add((_version(service), canary.share(service)))
+            for port in self.pod.controller.ports("penguins"):
+                with contextlib.suppress(OSError):  # One that has just ended.
+                    self.pod.answer(f"http://127.0.0.1:{port}/v1/models/penguins")
+
+
+def by_canary(bake: str = "1s") -> str:
+    alarms = "[{metric: error_rate, above: 10%}, {metric: p99, above: 20s}]"
+    return ENDPOINT.read_text() + f"rollout: {{strategy: canary, size: 20, bake: {bake}, alarms: {alarms}}}\n"
+
+
+def test_a_new_version_is_a_canary_first_and_what_was_there_is_not_touched(pod: Pod) -> None:
+    first = pod.deploy("models:/penguins/1", by_canary())
+    assert (first.code, first.stderr) == (0, "")
+    assert "no canary: nothing was served before" in first.stdout
+    before = pod.pods
+    with Clients(pod) as clients:
+        second = pod.deploy("models:/penguins/2", by_canary())
+        assert (second.code, second.stderr) == (0, "")
+    assert clients.seen >= {("1", 0), ("1", 20), ("2", 0)}
+    for said in ("a canary with 0 % of the requests", "20 % kept its bounds: error_rate", "100 % kept its bounds"):
+        assert said in second.stdout
+    rollout = second.metadata["deployed"]["rollout"]
+    assert [share["percent"] for share in rollout["shares"]] == [20, 100]
+    service = pod.service
+    assert service
+    assert "canary" not in service["spec"]
+    assert proof.is_proved(service)
+    _until(lambda: len(pod.pods) == 1 and pod.pods != before)
+
+    # What cannot answer its example is not shown to anybody; what is served never noticed.
+    before = pod.pods
+    bad = pod.deploy(f"models:/penguins/{BAD}", by_canary())
+    assert bad.code == 3
+    assert "the endpoint predicts None" in bad.stderr
+    assert bad.stderr.splitlines()[0].endswith("penguins version 2 is served as before")
+    assert "20 %" not in bad.stdout
+    _until(lambda: pod.pods == before)
+
+    # Nobody asks it anything: what is not measured is not well.
+    alone = pod.deploy("models:/penguins/1", by_canary())
+    assert alone.code == 3
+    assert "fired at 20 % of the traffic" in alone.stderr
+    assert "penguins version 2 is served as before" in alone.stderr
+    _until(lambda: pod.pods == before)
+
+    # Killed meanwhile: the canary stays, as nobody is left to take it away; the next deployment does.
+    killed = pod.start("models:/penguins/1", by_canary("10m"))
+    _until(lambda: pod.service and canary.share(pod.service) == 20)
+    killed.kill()
+    killed.wait()
+    assert pod.version == "2"
+    again = pod.deploy("models:/penguins/2")
+    assert (again.code, again.stderr) == (0, "")
+    _until(lambda: pod.pods == before)
+    service = pod.service
+    assert service
+    assert "canary" not in service["spec"]
 
 
 def test_a_first_deployment_that_fails_leaves_nothing(pod: Pod) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from orchestrator.errors import OrchestratorError, PipelineError, Problem
 from orchestrator.ir import placement
 from orchestrator.model import folder, manifest, transform
+from orchestrator.model.onnx import form
 from orchestrator.serving.declarations import Declaration
 from orchestrator.serving.endpoint import Endpoint
 from orchestrator.serving.kserve import canary, scaling, servers
@@ -41,8 +42,19 @@ def check_models(declaration: Declaration, place: Place) -> None:
         found = servers.problems(
             place.server, variant, manifest.read(path), is_plain=_is_plain(path / folder.TRANSFORM)
         )
-        for message, hint in found:
+        for message, hint in (*found, *_before(place, path)):
             raise OrchestratorError(message, hint=hint)
+
+
+def _before(place: Place, path: Path) -> Iterator[tuple[str, str]]:
+    """An ONNX form may leave the first operations on columns to whoever calls it: our server does them."""
+    if place.server.format[0] != "onnx" or not (path / form.NAME).is_file():
+        return
+    if done := [each.column for each in form.read(path).wiring.before]:
+        message = (
+            f"the ONNX form in {path} wants {', '.join(done)} made ready first, which {place.server.name} does not"
+        )
+        yield message, "leave --server out: our server does it"
 
 
 def _is_plain(file: Path) -> bool:

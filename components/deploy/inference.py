@@ -14,16 +14,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from components.deploy.deploy import Deployed, complain
+from components.deploy.canaries import Canaries
+from components.deploy.deploy import Deployed, judge, roll_out
 from orchestrator.cluster import Cluster, Progress
 from orchestrator.deployment.rollouts import Rollouts
 from orchestrator.errors import BackendError, OrchestratorError, RunError
-from orchestrator.model import manifest
 from orchestrator.serving import local
 from orchestrator.serving.declarations import Declaration
-from orchestrator.serving.kserve import objects, payload, proof, rollout
+from orchestrator.serving.kserve import canary, objects, payload, proof, rollout
 from orchestrator.serving.kserve.objects import Manifest, Place
 from orchestrator.serving.local import Answer
+from orchestrator.serving.rollout.plan import Plan
 
 SECONDS = 600.0
 """How long replicas may take to be ready: an image to be pulled, a machine to be added."""
@@ -36,6 +37,10 @@ _STUCK_SECONDS = 30.0
 Say = Callable[[str], None]
 
 
+def _silent(*_: object) -> None:
+    """Nothing is said."""
+
+
 @dataclass(slots=True)
 class Deployment:
     """One deployment of one endpoint, under way."""
@@ -45,7 +50,10 @@ class Deployment:
     place: Place
     say: Say
     seconds: float = SECONDS
+    progress: Callable[[float, float, str], None] = _silent
     was_applied: bool = False
+    _url: str = ""
+    _answer: Answer | None = None
 
     def deploy(self) -> Deployed:
         """Serve the declaration. Raises RunError with what was put back."""
@@ -55,12 +63,17 @@ class Deployment:
             message = f"there is an InferenceService {self.name!r} in {self.place.namespace} that was not made here"
             raise OrchestratorError(message, hint="give the endpoint another name, or delete that one first")
         previous = proof.previous(live)
+        traffic = Canaries(
+            self.cluster,
+            self.declaration,
+            previous,
+            service,
+            apply=lambda canaried: self._put(canaried, service),
+            whole=lambda: self._whole(service, previous),
+            prove=self._asked,
+        )
         try:
-            self.cluster.apply([proof.prepared(service, previous, live)], force=True)
-            self.was_applied = True
-            self.say(f"InferenceService {self.name} in {self.place.namespace}: applied")
-            url = self._ready(service)
-            answer = self._asked(url)
+            stages = roll_out(traffic, self._plan(service, previous), self.name, self.say, self.progress)
             self._prove(service)
         except OrchestratorError as error:
             message = f"not deployed to endpoint {self.name!r}: {error.message}; {self._restore(service, previous)}"
@@ -69,8 +82,8 @@ class Deployment:
             self.say(self._restore(service, previous, wait=False))
             raise
         bare = tuple(each.model_copy(update={"path": ""}) for each in self.declaration.variants)
-        found = {"url": f"{url}/v1/models/{self.name}", "variants": bare}
-        return Deployed(self.declaration.model_copy(update=found), answer)
+        found = {"url": f"{self._url}/v1/models/{self.name}", "variants": bare}
+        return Deployed(self.declaration.model_copy(update=found), self._answer or self._asked(self._url), stages)
 
     @property
     def name(self) -> str:
@@ -78,6 +91,31 @@ class Deployment:
 
     def _live(self) -> Manifest | None:
         return self.cluster.get(objects.KIND, self.name, self.place.namespace, group=objects.GROUP)
+
+    def _plan(self, service: Manifest, previous: Manifest | None) -> Plan:
+        """The plan of the file; all at once where no new version stands beside an old one."""
+        plan = Plan.of(self.declaration.spec.rollout)
+        if previous is not None and objects.mark(previous) != objects.mark(service):
+            return plan
+        if plan.is_by_shares:
+            why = "the same versions are served already" if previous else "nothing was served before"
+            self.say(f"no {plan.strategy}: {why}")
+        return Plan()
+
+    def _put(self, canaried: Manifest, service: Manifest) -> None:
+        """Put replicas of the new version beside those that are served, with a share of their requests."""
+        self.cluster.apply([canaried], force=True)
+        self.was_applied = True
+        self.say(f"InferenceService {self.name}: a canary with {canary.share(canaried)} % of the requests")
+        self._ready(service)
+
+    def _whole(self, service: Manifest, previous: Manifest | None) -> None:
+        """Put the new version in place, and prove it there."""
+        self.cluster.apply([proof.prepared(service, previous, self._live())], force=True)
+        self.was_applied = True
+        self.say(f"InferenceService {self.name} in {self.place.namespace}: applied")
+        self._url = self._ready(service)
+        self._answer = self._asked(self._url)
 
     def _ready(self, service: Manifest) -> str:
         """Wait until every replica is of this declaration; where the endpoint answers."""
@@ -97,7 +135,7 @@ class Deployment:
         answers: list[Answer] = []
         for variant in self.declaration.variants:
             answers.append(local.send_example(self.declaration, url, variant=variant.name))
-            complain(answers[-1].response, manifest.read(Path(variant.path)).classes)
+            judge(answers[-1], Path(variant.path))
         return answers[-1]
 
     def _prove(self, service: Manifest) -> None:
@@ -115,7 +153,7 @@ class Deployment:
 
     def _put_back(self, service: Manifest, previous: Manifest | None, *, wait: bool) -> str:
         live = self._live()
-        if live is None or objects.mark(live) != objects.mark(service):
+        if live is None or objects.mark(service) not in (objects.mark(live), canary.mark(live)):
             changed = "somebody else changed it meanwhile, and it is left as it is"
             return changed if self.was_applied else "nothing was changed"
         if previous is None:

@@ -21,7 +21,7 @@ class Sklearn(Model):
         self.ready = True
         return True
 
-    def predict(self, payload, headers=None):
+    def predict(self, payload, headers=None):  # noqa: ARG002  kserve's own way to call it.
         return get_predict_response(payload, self.model.predict(get_predict_input(payload)), self.name)
 
 

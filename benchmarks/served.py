@@ -84,7 +84,7 @@ def _first(process: subprocess.Popen[bytes], port: int, request: Request, log: o
         try:
             Running(process, port, 0).ask(request, 1)
         except (OSError, RuntimeError, http.client.HTTPException) as error:
-            if process.poll() is not None or isinstance(error, RuntimeError) and str(error).startswith("400"):
+            if process.poll() is not None or (isinstance(error, RuntimeError) and str(error).startswith("400")):
                 log.seek(0)  # type: ignore[attr-defined]
                 raise SystemExit(f"{error}\n{log.read().decode()[-3000:]}") from error  # type: ignore[attr-defined]
             time.sleep(0.01)

@@ -1,7 +1,7 @@
-"""`python -m benchmarks.serving`: CPU of the model server per request, beside the least a server costs and beside kserve.
+"""`python -m benchmarks.serving`: CPU of the model server per request, beside the least it could cost and kserve.
 
-kserve runs in an environment of its own, made once by uv below ~/.cache; both serve an estimator of scikit-learn that was
-fitted to the same rows. Only this machine's numbers of one run compare: rounds of all servers take turns.
+kserve runs in an environment of its own, made once by uv below ~/.cache; both serve an estimator of scikit-learn
+that was fitted to the same rows. Only this machine's numbers of one run compare: rounds of all servers take turns.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Models for the servers: a linear one and a forest, fitted to the same rows, for us in our folders, for kserve by joblib."""
+"""Models for the servers: a linear one and a forest, fitted to the same rows, in folders of ours and by joblib."""
 
 from __future__ import annotations
 
@@ -78,7 +78,17 @@ def declared(folder: Path, models: Models, only: str = "") -> Path:
 
 
 def _converted(models: Models, name: str) -> Path:
-    return models.folders[name]
+    """The ONNX form, made once: by the same gate as anybody's."""
+    from orchestrator.model.onnx import export
+
+    path = models.folders[name].with_name(f"{name}-onnx")
+    if not path.exists():
+        data = path.with_suffix(".csv")
+        header = ",".join(NAMES)
+        np.savetxt(data, models.rows[:500], delimiter=",", header=header, comments="", fmt="%.17g")
+        done = export.export(models.folders[name], data, path)
+        assert done.gate.passed, done.gate
+    return path
 
 
 def _declaration(name: str, path: Path, form: str, captured: Path | None) -> Declaration:
@@ -91,5 +101,5 @@ def _declaration(name: str, path: Path, form: str, captured: Path | None) -> Dec
     }
     if captured:
         spec["capture"] = {"to": str(captured), "sample": 100}
-    found = {**variant, "version": "1", "path": str(path), "digest": folders.digest(path), "format": "native"}
+    found = {**variant, "version": "1", "path": str(path), "digest": folders.digest(path), "format": form}
     return Declaration.model_validate_json(json.dumps({"name": name, "variants": [found], "spec": spec}))

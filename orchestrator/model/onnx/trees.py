@@ -128,8 +128,8 @@ def _ensemble(
     leaf = np.concatenate([tree.leaf for tree in trees])
     thresholds = np.concatenate([tree.threshold for tree in trees])
     attributes: dict[str, Any] = {
-        "n_targets": targets,
-        "aggregate_function": "AVERAGE" if mean else "SUM",
+        "n_targets": targets if precision == "float32" else 2 * targets,
+        "aggregate_function": "SUM",
         "post_transform": "NONE",
         "nodes_treeids": numbers.tolist(),
         "nodes_nodeids": ids.tolist(),
@@ -140,33 +140,59 @@ def _ensemble(
         "nodes_missing_value_tracks_true": np.where(
             leaf, 0, np.concatenate([tree.missing_left for tree in trees])
         ).tolist(),
-        **_leaves(trees, precision),
+        **_leaves(trees, targets, precision),
         **_floats("nodes_values", _rounded(thresholds, precision), precision),
-        **({} if base is None else _floats("base_values", base, precision)),
     }
-    made = graph.add("TreeEnsembleRegressor", matrix, domain=ML, **attributes)
-    # Added up in double precision, and given out in single: the operator has no other output.
-    return graph.cast(made, "float64")
+    made = graph.cast(graph.add("TreeEnsembleRegressor", matrix, domain=ML, **attributes), "float64")
+    if precision == "float64":
+        parts = graph.add("Reshape", made, graph.constant([-1, 2, targets], "int64"))
+        made = graph.add("ReduceSum", parts, graph.constant([1], "int64"), keepdims=0)
+    if mean and len(trees) > 1:
+        made = graph.add("Div", made, graph.constant(float(len(trees)), "float64"))
+    return made if base is None else graph.add("Add", made, graph.constant([base.tolist()], "float64"))
 
 
-def _leaves(trees: Sequence[Tree], precision: str) -> dict[str, Any]:
-    """The values of the leaves: a class that a leaf never saw is left out, but none leaf altogether."""
-    where: list[NDArray[Any]] = []
+def _leaves(trees: Sequence[Tree], targets: int, precision: str) -> dict[str, Any]:
+    """The values of the leaves: a class that a leaf never saw is left out, but none leaf altogether.
+
+    The operator adds up in double precision, but gives its sums out in single. So in double precision there are two
+    sums per target: a coarse one of numbers so round that single precision holds it, and one of what they lack.
+    """
+    places, weights = _weights(trees)
+    if precision == "float64":
+        grain = _grain(trees)
+        coarse = np.round(weights / grain) * grain
+        fine = weights - coarse
+        there = fine != 0
+        places = np.concatenate([places, places[:, there] + np.array([[0], [0], [targets]])], axis=1)
+        weights = np.concatenate([coarse, fine[there]])
+    treeids, nodeids, ids = places
+    return {
+        "target_treeids": treeids.tolist(),
+        "target_nodeids": nodeids.tolist(),
+        "target_ids": ids.tolist(),
+        **_floats("target_weights", weights, precision),
+    }
+
+
+def _weights(trees: Sequence[Tree]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Tree, leaf and target of each value, and the values."""
+    places: list[NDArray[Any]] = []
     weights = []
     for number, tree in enumerate(trees):
         values = np.where(tree.leaf[:, None], tree.values, 0.0)
         rows, columns = np.nonzero(values)
         empty = np.flatnonzero(tree.leaf & ~values.any(axis=1))
         rows, columns = np.concatenate([rows, empty]), np.concatenate([columns, np.zeros_like(empty)])
-        where.append(np.stack([np.full(len(rows), number), rows, columns + tree.target]))
+        places.append(np.stack([np.full(len(rows), number), rows, columns + tree.target]))
         weights.append(values[rows, columns])
-    treeids, nodeids, ids = np.concatenate(where, axis=1)
-    return {
-        "target_treeids": treeids.tolist(),
-        "target_nodeids": nodeids.tolist(),
-        "target_ids": ids.tolist(),
-        **_floats("target_weights", np.concatenate(weights), precision),
-    }
+    return np.concatenate(places, axis=1), np.concatenate(weights)
+
+
+def _grain(trees: Sequence[Tree]) -> float:
+    """A power of two of which a single-precision number can hold any sum of leaves, one of each tree."""
+    most = sum(float(np.max(np.abs(tree.values[tree.leaf]))) for tree in trees)
+    return float(2.0 ** (np.ceil(np.log2(most)) - 23)) if most else 1.0
 
 
 def _floats(name: str, values: NDArray[np.float64], precision: str) -> dict[str, Any]:

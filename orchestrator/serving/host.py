@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from orchestrator.serving.metrics import Metrics, Shown
 from orchestrator.serving.residence import Room
 from orchestrator.serving.residents import Residents
 from orchestrator.serving.rollout import undo
+from orchestrator.serving.wishes import Wanted
 
 _log = logging.getLogger(__name__)
 
@@ -32,10 +33,10 @@ class Host:
         self.metrics = metrics
         self.is_complete = False  # Whether every declaration has been looked at once.
         self.was_used = False  # Whether anything was ever declared.
-        self._residents = Residents(load, metrics, room or Room(), self._everybody)
+        self._residents = Residents(load, metrics, room or Room())
         self._refreshing = threading.Lock()
         self._marks: Mapping[str, tuple[int, int, int]] = {}
-        self._wishes: Mapping[str, int] = {}
+        self._wishes: Mapping[str, tuple[int, int]] = {}
         self._endpoints: dict[str, Status] = {}
 
     @property
@@ -51,20 +52,32 @@ class Host:
     def refresh(self) -> None:
         """Load what is new or was changed, let go of what is no longer declared, or of what nobody asks."""
         with self._refreshing:
-            marks = declarations.marks(self.state)
-            if marks != self._marks or not self.is_complete:
-                for name in self._endpoints.keys() - marks.keys():
-                    self._forget(name)
-                for name, mark in marks.items():
-                    if self._marks.get(name) != mark:
-                        self._renew(name)
-                self._marks = marks
+            self._look()
             self._grant_wishes()
             self._residents.rest_idle(time.monotonic())
             self.is_complete = True
-            self.was_used = self.was_used or bool(marks)
+            self.was_used = self.was_used or bool(self._marks)
         for name in undo.mend(self.state):
             _log.warning("%s: its deployment was killed; what was served before is put back", name)
+
+    def wish(self, status: Status, wanted: Wanted) -> None:
+        """Load or unload an endpoint's models, here and in every other process of the server. It may block."""
+        with self._refreshing:
+            # What was declared a moment ago comes first: it would undo what is asked now.
+            self._look()
+            wishes.write(self.state, status.name, wanted, status.attempted)
+            self._grant_wishes()
+
+    def _look(self) -> None:
+        marks = declarations.marks(self.state)
+        if marks == self._marks and self.is_complete:
+            return
+        for name in self._endpoints.keys() - marks.keys():
+            self._forget(name)
+        for name, mark in marks.items():
+            if self._marks.get(name) != mark:
+                self._renew(name)
+        self._marks = marks
 
     def wake(self, status: Status) -> Future[Hosted]:
         """The endpoint with its models, which were unloaded, in a while. The future may raise RequestError."""
@@ -100,19 +113,18 @@ class Host:
         for name, mark in asked.items():
             status = self._endpoints.get(name)
             wish = wishes.read(self.state, name) if self._wishes.get(name) != mark else None
-            # It is about what was declared then; what is new is served.
-            if status is None or wish is None or wish.declaration != status.attempted:
+            if status is None or wish is None:
                 continue
             if wish.wanted == "unloaded":
+                # It is about what was declared then; what is new is served.
+                if wish.declaration != status.attempted:
+                    continue
                 status.unloaded = True
                 self._residents.rest(status, "as it was asked to be")
                 self.metrics.loaded(name, ready=False, outcome="unloaded")
             elif self.is_complete:  # Else it was loaded a moment ago.
                 self._load_anew(status)
         self._wishes = asked
-
-    def _everybody(self) -> Iterable[Status]:
-        return self._endpoints.values()
 
     def _load_anew(self, status: Status) -> None:
         if status.hosted is None:
@@ -137,6 +149,7 @@ class Host:
         _log.error("%s: not loaded: %s%s", status.name, reason, still)
 
     def _forget(self, name: str) -> None:
+        self._residents.forget(self._endpoints[name])
         self._endpoints = {other: status for other, status in self._endpoints.items() if other != name}
         for watcher in self.watchers:
             watcher.detach(name)

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from orchestrator.serving import codec, routing, wishes
+from orchestrator.serving import codec, routing
 from orchestrator.serving.codec import RequestError
 from orchestrator.serving.host import Host
 from orchestrator.serving.hosted import Status
@@ -73,14 +73,10 @@ class Repository:
         status = self.host.endpoints.get(name)
         if status is None:
             raise routing.unknown(self.host, name)
-        await asyncio.to_thread(self._do, status, wanted)
+        await asyncio.to_thread(self.host.wish, status, wanted)
         if status.reason and wanted == "loaded":
             raise RequestError(f"model {name!r} could not be loaded: {status.reason}", status=503)
         return Response(codec.write({"name": name, verb: True}), media_type="application/json")
-
-    def _do(self, status: Status, wanted: Wanted) -> None:
-        wishes.write(self.host.state, status.name, wanted, status.attempted)
-        self.host.refresh()
 
 
 def _entries(status: Status) -> list[dict[str, Any]]:

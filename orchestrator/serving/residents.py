@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from orchestrator.errors import OrchestratorError
@@ -26,11 +25,11 @@ _log = logging.getLogger(__name__)
 class Residents:
     """Loads and unloads the models of endpoints. Requests under way keep the model they have."""
 
-    def __init__(self, load: Load, metrics: Metrics, room: Room, everybody: Callable[[], Iterable[Status]]) -> None:
+    def __init__(self, load: Load, metrics: Metrics, room: Room) -> None:
         self._load = load
         self._metrics = metrics
         self._room = room
-        self._everybody = everybody
+        self._here: dict[str, Status] = {}  # Whose models are in memory, or on their way.
         # Held for moments, by the event loop too: while somebody decides who leaves, or changes what is served.
         self._deciding = threading.Lock()
         self._loads = ThreadPoolExecutor(_LOADS_AT_ONCE, thread_name_prefix="load")
@@ -40,27 +39,40 @@ class Residents:
 
         Whoever calls holds `status.changing`. Raises whatever loading raises; then everything is as it was.
         """
-        size = residence.size(declaration)
-        with self._deciding:
-            others = [other for other in self._everybody() if other is not status and other.size]
-            residents = [Resident(other.name, other.size, other.used) for other in others]
-            leaving = residence.leaving(residents, size, self._room)
-            # Its place is taken before it is loaded, so that two that are loaded at once see each other.
-            before, status.size = status.size, size
+        before, size = status.size, residence.size(declaration)
+        self._make_room(status, size)
         try:
-            for other in others:
-                if other.name in leaving:
-                    self.rest(other, "others need its memory")
             loaded = hosted.load(declaration, status.name, self._load, None if anew else status.hosted)
         except BaseException:
-            status.size = before
+            with self._deciding:
+                status.size = before
+                if not before:
+                    self._here.pop(status.name, None)
             raise
         with self._deciding:
             status.hosted = loaded
         status.used = time.monotonic()
+        # Who was on the way in meanwhile could not leave.
+        self._make_room(status, size)
         self._metrics.loaded(status.name, ready=True, outcome=outcome)
         self._metrics.loaded_bytes(status.name, size)
         return loaded
+
+    def _make_room(self, status: Status, size: int) -> None:
+        with self._deciding:
+            others = [other for other in self._here.values() if other is not status]
+            residents = [Resident(other.name, other.size, other.used) for other in others]
+            leaving = residence.leaving(residents, size, self._room)
+            # Its place is taken before it is loaded, so that two that are loaded at once see each other.
+            self._here[status.name], status.size = status, size
+        for other in others:
+            if other.name in leaving:
+                self.rest(other, "others need its memory")
+
+    def forget(self, status: Status) -> None:
+        """The endpoint is served no longer."""
+        with self._deciding:
+            self._here.pop(status.name, None)
 
     def rest(self, status: Status, why: str) -> None:
         """Let go of an endpoint's models until it is asked again."""
@@ -69,6 +81,7 @@ class Residents:
             if known is None or known.asleep:
                 return
             status.hosted, status.size = hosted.rest(known), 0
+            self._here.pop(status.name, None)
         self._metrics.loaded_bytes(status.name, 0)
         _log.info("%s: unloaded, %s", status.name, why)
         del known
@@ -76,7 +89,7 @@ class Residents:
 
     def rest_idle(self, now: float) -> None:
         """Let go of the models of serverless endpoints that nobody asked for as long as their files say."""
-        for status in self._everybody():
+        for status in list(self._here.values()):
             if status.hosted is None or status.hosted.asleep or status.in_flight:
                 continue
             spec = status.hosted.declaration.spec

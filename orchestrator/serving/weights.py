@@ -33,8 +33,8 @@ def changed(declaration: Declaration, weights: Mapping[str, float]) -> Declarati
     known = {variant.name: variant for variant in declaration.variants}
     for name, weight in weights.items():
         if name not in known:
-            hint = did_you_mean(name, known) or f"it has {', '.join(known)}"
-            raise OrchestratorError(f"endpoint {declaration.name!r} has no variant {name!r}", hint=hint)
+            message = f"endpoint {declaration.name!r} has no variant {name!r}"
+            raise OrchestratorError(message, hint=did_you_mean(name, known))
         if weight and known[name].shadow is not None:
             raise OrchestratorError(f"variant {name!r} is a shadow: it takes no share of the traffic")
     variants = tuple(

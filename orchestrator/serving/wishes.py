@@ -49,14 +49,15 @@ def forget(state: Path, name: str) -> None:
     (_folder(state) / f"{name}.json").unlink(missing_ok=True)
 
 
-def marks(state: Path) -> Mapping[str, int]:
+def marks(state: Path) -> Mapping[str, tuple[int, int]]:
     """Per endpoint a value that changes with every wish."""
-    found: dict[str, int] = {}
+    found: dict[str, tuple[int, int]] = {}
     try:
         with os.scandir(_folder(state)) as entries:
             for entry in entries:
                 if entry.name.endswith(".json") and not entry.name.startswith("."):
-                    found[entry.name.removesuffix(".json")] = entry.stat().st_mtime_ns
+                    about = entry.stat()
+                    found[entry.name.removesuffix(".json")] = (about.st_mtime_ns, about.st_ino)
     except FileNotFoundError:
         pass
     return found

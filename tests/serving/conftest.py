@@ -23,8 +23,13 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 from orchestrator.model import fit, folder, frame, transform
 from orchestrator.model.manifest import Manifest
 from orchestrator.model.signature import Column, Signature
-from orchestrator.serving import declarations, local
+from orchestrator.serving import backends, declarations, local
+from orchestrator.serving.answer import Answering
 from orchestrator.serving.declarations import Declaration
+from orchestrator.serving.exchange import Exchange
+from orchestrator.serving.host import Host
+from orchestrator.serving.metrics import Metrics
+from orchestrator.serving.work import Work
 
 PENGUINS = Path(__file__).parent.parent.parent / "pipelines" / "penguins" / "data" / "penguins.csv"
 NUMBERS = ["bill_length_mm", "bill_depth_mm", "flipper_length_mm", "body_mass_g"]
@@ -189,6 +194,60 @@ def declaration(name: str, *models: Folder, weights: tuple[float, ...] = (), **l
 @pytest.fixture(name="declaration", scope="session")
 def _declaration() -> Declare:
     return declaration
+
+
+def told(declared: Declaration, **sections: Any) -> Declaration:
+    """The declaration with these sections in its endpoint file: batching={"rows": 8}, mode="serverless" ..."""
+    plain = json.loads(declarations.dump(declared))
+    shadows = sections.pop("shadows", {})
+    for each in (*plain["variants"], *plain["spec"]["variants"]):
+        if each["name"] in shadows:
+            each |= {"shadow": shadows[each["name"]], "weight": 0}
+    plain["spec"] |= sections
+    return declarations.load(json.dumps(plain))
+
+
+@pytest.fixture(name="told", scope="session")
+def _told() -> Declare:
+    return told
+
+
+@dataclass(slots=True)
+class Core:
+    """The server without its process and without HTTP."""
+
+    state: Path
+    host: Host
+    answering: Answering
+
+    def declare(self, *declared: Declaration) -> None:
+        for each in declared:
+            declarations.write(self.state, each)
+        self.host.refresh()
+
+    async def ask(self, name: str, records: list[dict[str, Any]], **headers: str) -> Exchange:
+        said = {key.replace("_", "-"): value for key, value in headers.items()}
+        return await self.answering.answer(name, "v1", json.dumps({"instances": records}).encode(), said)
+
+    def count(self, sample: str, **labels: str) -> float:
+        """What the metrics say; 0 for what they do not have."""
+        return self.host.metrics.registry().get_sample_value(sample, labels) or 0.0
+
+
+@pytest.fixture
+def core(tmp_path: Path) -> Iterator[Callable[..., Core]]:
+    """Makes one, of a state folder of its own; `watchers` and `room` are the host's."""
+    made: list[Work] = []
+
+    def make(folder: Path | None = None, **about: Any) -> Core:
+        folder = folder or tmp_path / f"core{len(made)}"
+        made.append(Work(4))
+        host = Host(folder, backends.load, Metrics(), **about)
+        return Core(folder, host, Answering(host, made[-1]))
+
+    yield make
+    for work in made:
+        work.close()
 
 
 @pytest.fixture

@@ -12,11 +12,11 @@ import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from importlib import metadata
 from pathlib import Path
 
 import uvicorn
 
+from orchestrator import __version__
 from orchestrator.serving import app, backends, declarations, fleet, place, voice, wire
 from orchestrator.serving.capture.captures import Captures
 from orchestrator.serving.fleet import Alone, Fleet, Report
@@ -81,8 +81,7 @@ class Worker:
             captures.close()
 
     def _server(self, host: Host, work: Work, queue: Queue, captures: Captures) -> uvicorn.Server:
-        version = metadata.version("orchestrator")
-        about = About(version, self.options.workers, self.tokens is not None, time.monotonic(), captures)
+        about = About(__version__, self.options.workers, self.tokens is not None, time.monotonic(), captures)
         application = app.create(host, work, self.peers, queue, about)
         guarded = application if self._is_open else Gate(application, self.tokens, self._refused)
         config = uvicorn.Config(

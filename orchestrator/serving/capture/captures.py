@@ -64,8 +64,13 @@ class Captures:
         current = self._open.get(name)
         return current.standing() if current is not None else None
 
+    def flush(self) -> None:
+        """Write what is queued, and take nothing more."""
+        for current in list(self._open.values()):
+            current.writer.close(CLOSE_SECONDS)
+
     def close(self) -> None:
-        """Write what is queued: the server ends."""
+        """The server ends."""
         for name in list(self._open):
             self.detach(name)
 

@@ -42,29 +42,46 @@ def main() -> int:
     host = Host(given.folder, backends.load, metrics, [captures])
     loop = asyncio.new_event_loop()
     asked: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+    counter = _Counter(captures, given.name)
     # At once: whoever started us may be gone while models load, and a model may never give this thread back.
-    threading.Thread(target=_listen, args=(loop, asked, captures), daemon=True).start()
+    threading.Thread(target=_listen, args=(loop, asked, counter, answers), daemon=True).start()
     host.refresh()
     (status,) = host.endpoints.values()
     if status.hosted is None:
         _say(answers, {"failed": status.reason})
         return 1
     _say(answers, {"ready": True})
-    loop.run_until_complete(_serve(Answering(host, Work(1)), captures, given.name, asked, answers))
+    loop.run_until_complete(_serve(Answering(host, Work(1)), counter, given.name, asked, answers))
     return 0
 
 
+class _Counter:
+    """What was captured and dropped since it was last asked: whoever started this process counts it."""
+
+    def __init__(self, captures: Captures, name: str) -> None:
+        self.captures = captures
+        self._name = name
+        self._counted: dict[str, int] = {}
+
+    def counts(self) -> dict[str, int]:
+        standing = self.captures.standing(self._name)
+        now = {"": standing.captured, **standing.dropped} if standing is not None else {}
+        since = {key: count - self._counted.get(key, 0) for key, count in now.items()}
+        self._counted = now
+        return since
+
+    def last(self) -> dict[str, int]:
+        """Once all is written."""
+        self.captures.flush()
+        return self.counts()
+
+
 async def _serve(
-    answering: Answering, captures: Captures, name: str, asked: asyncio.Queue[dict[str, Any]], answers: TextIO
+    answering: Answering, counter: _Counter, name: str, asked: asyncio.Queue[dict[str, Any]], answers: TextIO
 ) -> None:
-    counted: dict[str, int] = {}
     while True:
-        message = await asked.get()
-        said = await _answered(answering, name, message)
-        now = _counts(captures, name)
-        said["counts"] = {key: count - counted.get(key, 0) for key, count in now.items()}
-        counted = now
-        _say(answers, said)
+        said = await _answered(answering, name, await asked.get())
+        _say(answers, {**said, "counts": counter.counts()})
 
 
 async def _answered(answering: Answering, name: str, message: dict[str, Any]) -> dict[str, Any]:
@@ -89,16 +106,13 @@ def _content_type(exchange: Exchange) -> str:
     return f"{exchange.response_type}; json-length={exchange.json_length}"
 
 
-def _counts(captures: Captures, name: str) -> dict[str, int]:
-    standing = captures.standing(name)
-    return {"": standing.captured, **standing.dropped} if standing is not None else {}
-
-
-def _listen(loop: asyncio.AbstractEventLoop, asked: asyncio.Queue[dict[str, Any]], captures: Captures) -> None:
+def _listen(
+    loop: asyncio.AbstractEventLoop, asked: asyncio.Queue[dict[str, Any]], counter: _Counter, answers: TextIO
+) -> None:
     for line in sys.stdin:
         loop.call_soon_threadsafe(asked.put_nowait, json.loads(line))
     # Nobody is there any more, or wants no more of us; what a model is doing cannot be stopped in any other way.
-    captures.close()
+    _say(answers, {"counts": counter.last()})
     os._exit(0)
 
 

@@ -9,7 +9,7 @@ import shutil
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -17,7 +17,7 @@ from orchestrator.errors import BackendError
 from orchestrator.serving import declarations
 from orchestrator.serving.background import Asynchronous
 from orchestrator.serving.declarations import Declaration
-from orchestrator.serving.queue import errand
+from orchestrator.serving.queue import errand, spool
 from orchestrator.serving.queue.ending import Ending
 from orchestrator.serving.queue.hand import Hand
 from orchestrator.serving.queue.item import Item, Outcome
@@ -102,6 +102,7 @@ class Dispatcher:
         self._dismiss(declared)
         if now - self._pruned > _PRUNE_SECONDS:
             self._store.prune(now)
+            spool.sweep(self._folder, self._store, now)
             self._pruned = now
 
     def _fill(self, declaration: Declaration, wanted: Asynchronous) -> None:
@@ -140,8 +141,7 @@ class Dispatcher:
                 late = [each for each in hands if name not in declared or each.idle_seconds > IDLE_SECONDS]
                 self._idle[name] = [each for each in hands if each not in late]
                 dismissed += late
-        for hand in dismissed:
-            hand.close()
+        self._let_go(dismissed)
 
     def _answer(self, item: Item, hand: Hand, wanted: Asynchronous) -> None:
         """In a thread of its own: all of one request."""
@@ -185,8 +185,13 @@ class Dispatcher:
             thread.join(max(0.0, deadline - time.monotonic()))
         with self._lock:
             idle = [hand for hands in self._idle.values() for hand in hands]
-        for hand in idle:
-            hand.close()
+        self._let_go(idle)
+
+    def _let_go(self, hands: Sequence[Hand]) -> None:
+        for hand in hands:
+            hand.release()
+        for hand in hands:
+            self._ending.count_captures(hand.name, hand.close())
 
 
 def _locked(lock: IO[str]) -> bool:

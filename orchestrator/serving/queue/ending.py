@@ -39,14 +39,16 @@ class Ending:
             self.final(item, Outcome("Cancelled"))
         elif failed and errand.tries_again(item, outcome):
             _log.warning("%s: request %s is tried again: %s", item.endpoint, item.id, outcome.reason)
-            self.store.put_back(item.id, time.time() + errand.pause(item))
+            self.store.put_back(item.id, time.time() + errand.pause(item), reason=outcome.reason)
         else:
             self.final(item, outcome)
 
     def expired(self, item: Item) -> None:
         """A request waited too long."""
         waited = round(item.expires - item.received, 3)
-        self.final(item, Outcome("Failed", f"it was not begun within {waited:g} s of its arrival", code=504))
+        done = f"not answered within {waited:g} s of its arrival, although begun {item.tries} times: {item.reason}"
+        reason = done if item.reason else f"not begun within {waited:g} s of its arrival"
+        self.final(item, Outcome("Failed", f"it was {reason}", code=504))
 
     def lost(self, item: Item) -> None:
         """A server ended too often while it answered a request."""
@@ -67,11 +69,15 @@ class Ending:
         self.store.finish(item.id, outcome, time.time(), tell=tell)
         spool.forget(self.folder, item)
 
+    def count_captures(self, name: str, counts: Mapping[str, int]) -> None:
+        """Count what a process captured, and what it dropped for which reason."""
+        for reason, count in counts.items():
+            if reason:
+                self.metrics.capture_dropped(name, reason, count)
+            else:
+                self.metrics.captured(name, count)
+
     def _count(self, item: Item, outcome: Outcome, seconds: float) -> None:
         took = seconds if outcome.variant else None
         self.metrics.request(item.endpoint, outcome.variant, outcome.version, "async", outcome.code, seconds=took)
-        for reason, count in outcome.counts.items():
-            if reason:
-                self.metrics.capture_dropped(item.endpoint, reason, count)
-            else:
-                self.metrics.captured(item.endpoint, count)
+        self.count_captures(item.endpoint, outcome.counts)

@@ -22,7 +22,8 @@ from orchestrator.serving.queue.item import Item, Outcome
 
 LOAD_SECONDS = 600.0
 _LOOK_SECONDS = 0.2
-_END_SECONDS = 3.0
+# Of these a process that is let go spends most on writing what it captured.
+_END_SECONDS = 8.0
 # Counting several processes as one is for those that answer over HTTP.
 _NOT_FOR_IT = ("PROMETHEUS_MULTIPROC_DIR",)
 
@@ -50,6 +51,7 @@ class Hand:
     """Started by the first request; whoever uses it closes it."""
 
     def __init__(self, declaration: Declaration, folder: Path, state: Path) -> None:
+        self.name = declaration.name
         self.fingerprint = declarations.fingerprint(declaration)
         self._folder = folder
         self._said = b""
@@ -102,21 +104,27 @@ class Hand:
             return Outcome("Failed", said["error"], "", said["status"], variant, version, counts=counts)
         return Outcome("Completed", "", said["content_type"], 200, variant, version, counts=counts)
 
-    def close(self, *, kill: bool = False) -> None:
-        """End the process; what it was doing is lost."""
-        process = self._process
-        for pipe in (process.stdin, process.stdout):
-            if pipe is not None:
-                with contextlib.suppress(OSError):  # It may be gone already.
-                    pipe.close()
+    def release(self) -> None:
+        """Let it end, without waiting for that."""
+        with contextlib.suppress(OSError):  # It may be gone already.
+            if self._process.stdin is not None:
+                self._process.stdin.close()
+
+    def close(self, *, kill: bool = False) -> Mapping[str, int]:
+        """End the process, and whatever it started; what it was doing is lost. What it had left to count is given."""
+        process, counts = self._process, {}
+        self.release()
         if not kill:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(_END_SECONDS)
-        # With what it started: its session is its own.
+            with contextlib.suppress(EndedError, StoppedError):
+                counts = dict(self._heard(time.monotonic() + _END_SECONDS, lambda: "").get("counts", {}))
+        # Its session is its own.
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+        if process.stdout is not None:
+            process.stdout.close()
         shutil.rmtree(self._folder, ignore_errors=True)
+        return counts
 
     def _say(self, item: Item, files: Files, seconds: float) -> None:
         message = {
@@ -155,7 +163,7 @@ class Hand:
     def _end(self) -> str:
         """How it ended, in words."""
         try:
-            code = self._process.wait(_END_SECONDS)
+            code = self._process.wait(1.0)
         except subprocess.TimeoutExpired:
             return "said what nobody understands"
         if code != -signal.SIGKILL:

@@ -78,10 +78,11 @@ class Queue:
 
     def check_room(self, name: str) -> None:
         """Raises RequestError when no more can be taken. It may block."""
-        usage = shutil.disk_usage(self.folder)
+        with _as_request():
+            usage, waiting = shutil.disk_usage(self.folder), self._store().waiting(name)
         if usage.used / (usage.used + usage.free) >= DISK_FULL:
             raise RequestError("the disk of the server is nearly full: try again later", status=503)
-        if self._store().waiting(name) >= MOST:
+        if waiting >= MOST:
             raise RequestError(f"{MOST:,} requests wait already: try again later", status=503)
 
     def check_input(self, uri: str, wanted: Asynchronous) -> None:
@@ -109,6 +110,10 @@ class Queue:
             timeout=wanted.timeout_seconds,
         )
         with _as_request():
+            if input:
+                self.body(id).unlink(missing_ok=True)
+            else:
+                spool.settle(self.body(id))
             self._store().add(item)
         self._woken()
         return item
@@ -173,3 +178,5 @@ def _as_request() -> Iterator[None]:
         yield
     except BackendError as error:
         raise RequestError(error.message, status=503) from error
+    except OSError as error:
+        raise RequestError(f"the server cannot keep the request: {error.strerror}", status=503) from error

@@ -14,7 +14,7 @@ from starlette.routing import Route
 from orchestrator.serving import codec, routing
 from orchestrator.serving.codec import RequestError
 from orchestrator.serving.host import Host
-from orchestrator.serving.queue import item, queue, spool
+from orchestrator.serving.queue import item, queue
 from orchestrator.serving.queue.queue import Queue
 
 INPUT_HEADER = "x-input-location"
@@ -99,15 +99,10 @@ class Routes:
         return await asyncio.to_thread(self._add, name, protocol, request, id, input)
 
     def _add(self, name: str, protocol: str, request: Request, id: str, input: str) -> item.Item:
-        body = self.queue.body(id)
         try:
-            if input:
-                body.unlink()
-            else:
-                spool.settle(body)
             return self.queue.add(name, protocol, request.headers, id=id, input=input)
         except BaseException:  # Whatever it is: nobody else knows of the file.
-            body.unlink(missing_ok=True)
+            self.queue.body(id).unlink(missing_ok=True)
             raise
 
 

@@ -82,6 +82,10 @@ class Store:
         """The requests that came last."""
         return self._items("endpoint = ? ORDER BY received DESC LIMIT ?", endpoint, limit)
 
+    def knows(self, id: str) -> bool:
+        """Whether there is such a request."""
+        return bool(self._items("id = ?", id))
+
     def waiting(self, endpoint: str) -> int:
         """How many requests of an endpoint have not been begun."""
         asked = "SELECT count(*) FROM requests WHERE endpoint = ? AND status = 'Queued'"
@@ -110,13 +114,13 @@ class Store:
             )
             return _one(db, id)
 
-    def put_back(self, id: str, after: float, *, counted: bool = True) -> None:
+    def put_back(self, id: str, after: float, *, counted: bool = True, reason: str = "") -> None:
         """Let a request be begun again, later; uncounted when we stopped it ourselves."""
         with self._writing() as db:
             db.execute(
-                "UPDATE requests SET status = 'Queued', after = ?, began = 0, tries = tries - ? "
+                "UPDATE requests SET status = 'Queued', after = ?, began = 0, tries = tries - ?, reason = ? "
                 "WHERE id = ? AND status = 'InProgress'",
-                (after, int(not counted), id),
+                (after, int(not counted), reason, id),
             )
 
     def recover(self) -> Sequence[Item]:

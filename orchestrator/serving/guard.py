@@ -11,7 +11,7 @@ from orchestrator.serving.quantity import Bound, Pause
 from orchestrator.source import Document
 
 Strategy = Literal["all_at_once", "canary", "linear"]
-Metric = Literal["error_rate", "p50", "p90", "p99", "requests"]
+Metric = Literal["error_rate", "refused_rate", "p50", "p90", "p99", "requests"]
 MAX_ALARMS = 10
 
 

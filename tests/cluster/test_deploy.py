@@ -369,7 +369,7 @@ def test_a_new_version_is_a_canary_first_and_what_was_there_is_not_touched(pod: 
     # Nobody asks it anything: what is not measured is not well.
     alone = pod.deploy("models:/penguins/1", by_canary())
     assert alone.code == 3
-    assert "fired at 20 % of the traffic" in alone.stderr
+    assert "at 20 % of the traffic" in alone.stderr
     assert "penguins version 2 is served as before" in alone.stderr
     _until(lambda: pod.pods == before)
 

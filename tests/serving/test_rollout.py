@@ -22,6 +22,7 @@ from orchestrator.serving.rollout.plan import Plan, Share
 from orchestrator.serving.rollout.reading import Reading, Window
 
 ERRORS = Alarm(metric="error_rate", above=0.01)
+REFUSED = Alarm(metric="refused_rate", above=0.05)
 SLOW = Alarm(metric="p99", above=0.5)
 
 
@@ -152,7 +153,7 @@ def exposed(requests: dict[tuple[str, str], int], seconds: dict[str, list[float]
 def test_what_variants_did_is_read_from_metrics() -> None:
     text = exposed({("a", "200"): 90, ("a", "500"): 6, ("a", "422"): 4, ("b", "503"): 50}, {"a": [0.05] * 98 + [3, 4]})
     seen = reading.window(reading.read(text, "e"), ["a"])
-    assert (seen.requests, seen.errors, seen.error_rate) == (100, 6, 0.06)
+    assert (seen.requests, seen.errors, seen.refused) == (100, 6, 4)
     assert seen.quantile(0.5) == pytest.approx(0.01 + 0.09 * 50 / 98)
     assert seen.quantile(0.99) == 1, "longer than the last bound is all that is known"
     assert [seen.slower(0.1), seen.slower(1), seen.slower(0.055)] == pytest.approx([2, 2, 51])
@@ -173,6 +174,9 @@ def test_two_servers_are_counted_apart() -> None:
 @pytest.mark.parametrize(
     ("alarm", "seen", "final", "outcome", "told"),
     [
+        (REFUSED, Window(50, 50, refused=50), False, "breached", "refused_rate was 100 % (50 of 50 requests)"),
+        (REFUSED, Window(50, 50), True, "holds", "refused_rate was 0 % (0 of 50 requests)"),
+        (SLOW, Window(50, refused=50), True, "missing", "none of its 50 requests was answered"),
         (ERRORS, Window(), False, "missing", "no request reached the new version"),
         (ERRORS, Window(1000, 10), True, "holds", "error_rate was 1 % (10 of 1,000 requests)"),
         (ERRORS, Window(1000, 11), True, "breached", "1.1 % (11 of 1,000 requests), at most 1 % is allowed"),

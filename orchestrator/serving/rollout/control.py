@@ -152,7 +152,8 @@ class Control:
         for each in found:
             if each.outcome == "holds" or (each.outcome == "missing" and not final):
                 continue
-            told = f"the alarm {each.alarm.label!r} fired at {share.percent} % of the traffic: {each.text}"
+            did = "fired" if each.outcome == "breached" else "had nothing to watch"
+            told = f"the alarm {each.alarm.label!r} {did} at {share.percent} % of the traffic: {each.text}"
             hint = "what cannot be measured counts as a breach: is there traffic, and is `bake` long enough for it?"
             raise AlarmError(told, hint=hint if each.outcome == "missing" else "")
 

@@ -13,6 +13,8 @@ _QUANTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
 # How unlikely it must be that a version which keeps its bound looks as bad as this one does after a part of the time.
 _CHANCE = 0.01
 
+_NOBODY = "no request reached the new version"
+
 Outcome = Literal["holds", "breached", "missing"]
 
 
@@ -32,7 +34,8 @@ def judge(alarm: Alarm, seen: Window, queried: float | None, *, final: bool) -> 
         return _judged(alarm, queried, f"its query gave {'nothing' if queried is None else f'{queried:g}'}", final=True)
     value = _value(alarm, seen)
     if value is None:
-        return Judgement(alarm, "missing", None, "no request reached the new version")
+        why = f"none of its {seen.requests:,.0f} requests was answered" if seen.requests else _NOBODY
+        return Judgement(alarm, "missing", None, why)
     told = f"{alarm.metric} was {shown(alarm, value)} ({_of(alarm, seen)})"
     if alarm.metric == "requests":
         told = f"there were {_of(alarm, seen)}"
@@ -41,7 +44,7 @@ def judge(alarm: Alarm, seen: Window, queried: float | None, *, final: bool) -> 
 
 def shown(alarm: Alarm, value: float) -> str:
     """A number as people read it: a share in percent, a time in milliseconds or seconds."""
-    if alarm.metric == "error_rate":
+    if alarm.metric in ("error_rate", "refused_rate"):
         return f"{value * 100:.3g} %"
     if alarm.metric in _QUANTILES:
         return f"{value * 1000:.3g} ms" if value < 1 else f"{value:.3g} s"
@@ -58,7 +61,9 @@ def bound(alarm: Alarm) -> str:
 def _value(alarm: Alarm, seen: Window) -> float | None:
     match alarm.metric:
         case "error_rate":
-            return seen.error_rate
+            return seen.rate(seen.errors)
+        case "refused_rate":
+            return seen.rate(seen.refused)
         case "requests":
             return seen.requests
         case None:
@@ -87,6 +92,8 @@ def _is_certain(alarm: Alarm, seen: Window) -> bool:
     match alarm.metric:
         case "error_rate":
             return _is_improbable(seen.errors, seen.requests, alarm.above)
+        case "refused_rate":
+            return _is_improbable(seen.refused, seen.requests, alarm.above)
         case "p50" | "p90" | "p99":
             return _is_improbable(seen.slower(alarm.above), seen.timed, 1 - _QUANTILES[alarm.metric])
         case _:
@@ -107,6 +114,7 @@ def _is_improbable(found: float, of: float, allowed: float) -> bool:
 
 
 def _of(alarm: Alarm, seen: Window) -> str:
-    if alarm.metric == "error_rate":
-        return f"{seen.errors:,.0f} of {seen.requests:,.0f} requests"
+    if alarm.metric in ("error_rate", "refused_rate"):
+        count = seen.errors if alarm.metric == "error_rate" else seen.refused
+        return f"{count:,.0f} of {seen.requests:,.0f} requests"
     return f"{seen.requests or seen.timed:,.0f} requests"

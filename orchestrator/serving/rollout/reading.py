@@ -34,16 +34,18 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """What some variants did in a while: requests, how many of them the server failed, and how long they took."""
+    """What some variants did in a while: requests, how many of them the server failed (5xx) or refused (4xx), and how long
+    they took."""
 
     requests: float = 0.0
     errors: float = 0.0
     # Upper bounds in seconds and how many requests took no longer, ascending.
     latencies: tuple[tuple[float, float], ...] = ()
+    refused: float = 0.0
 
-    @property
-    def error_rate(self) -> float | None:
-        return self.errors / self.requests if self.requests else None
+    def rate(self, count: float) -> float | None:
+        """That many of the requests, as a share of them."""
+        return count / self.requests if self.requests else None
 
     @property
     def timed(self) -> float:
@@ -87,7 +89,7 @@ def read(text: str, endpoint: str, source: str = "") -> Reading:
 
 def window(added: Reading, variants: Collection[str]) -> Window:
     """What these variants did, all sources together."""
-    requests = errors = 0.0
+    requests = errors = refused = 0.0
     latencies: dict[float, float] = {}
     for (_, kind, variant, told), count in added.counts.items():
         if variant not in variants:
@@ -97,7 +99,8 @@ def window(added: Reading, variants: Collection[str]) -> Window:
         else:
             requests += count
             errors += count if told.startswith("5") else 0.0
-    return Window(requests, errors, tuple(sorted(latencies.items())))
+            refused += count if told.startswith("4") else 0.0
+    return Window(requests, errors, tuple(sorted(latencies.items())), refused)
 
 
 def _samples(text: str, endpoint: str, source: str) -> Iterator[tuple[Series, float]]:

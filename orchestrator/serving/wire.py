@@ -1,44 +1,50 @@
-"""HTTP as it comes off the wire: a head that is too long or too slow is not waited for."""
+"""HTTP as it comes off the wire: headers that are too long, or too slow, are not waited for."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections.abc import Iterable
 from typing import Any
 
-import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 MOST_HEAD_BYTES = 64 * 1024
 HEAD_SECONDS = 30.0
-_log = logging.getLogger(__name__)
+# A body in chunks of one byte each takes so many bytes of the wire for each of its own.
+_CHUNKED = 8
 
 
 class Protocol(HttpToolsProtocol):
-    """uvicorn's protocol, which would collect headers for as long as they come."""
+    """uvicorn's protocol, which would collect headers, and trailers behind a body, for as long as they come."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self.head_since: float | None = time.monotonic()
-        self.head_bytes = 0
+        self.head_since: float | None = time.monotonic()  # None once a whole head is there.
+        self._began = False
+        self._allowed = MOST_HEAD_BYTES
 
     def on_message_begin(self) -> None:
         self.head_since = time.monotonic()
-        self.head_bytes = 0
+        self._began = True
+        self._allowed = MOST_HEAD_BYTES
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
         self.head_since = None
         super().on_headers_complete()
 
+    def on_body(self, body: bytes) -> None:
+        self._allowed += _CHUNKED * len(body)
+        super().on_body(body)
+
     def data_received(self, data: bytes) -> None:
+        self._began = False
         super().data_received(data)
-        if self.head_since is None:
+        if self._began:  # What came with the beginning of a request may be the rest of the one before.
             return
-        self.head_bytes += len(data)
-        if self.head_bytes > MOST_HEAD_BYTES:
+        self._allowed -= len(data)
+        if self._allowed < 0:
             self.refuse(b"431 Request Header Fields Too Large", b"the headers are longer than 65,536 bytes")
 
     def refuse(self, status: bytes, why: bytes) -> None:
@@ -57,6 +63,3 @@ def hurry(connections: Iterable[Any], now: float) -> None:
         since = getattr(connection, "head_since", None)
         if since is not None and now - since > HEAD_SECONDS:
             connection.refuse(b"408 Request Timeout", b"the headers did not arrive within 30 seconds")
-
-
-assert httptools  # noqa: S101  uvicorn's module imports without it, and fails later.

@@ -17,7 +17,6 @@ JSON = "application/json"
 CSV = "text/csv"
 # Under which of these names rows stand in an object; V1 of the protocol says `instances`.
 CONTAINERS = ("instances", "inputs", "data", "rows")
-_EXACT = 2**53
 PREDICTIONS = ("predictions", "outputs", "results")
 
 
@@ -165,18 +164,14 @@ def _cell(text: str) -> Any:
 
 
 def _plain(column: Column, values: Array) -> list[Any]:
-    """A column as JSON has it: None where it is missing, whole numbers without a point."""
+    """A column as JSON has it: None where it is missing, 1.0 where a number is 1: what comes of it is one, too."""
     gone = missing(values)
     plain = [str(value) for value in values] if values.dtype.kind == "M" else values.tolist()
     make = _MAKERS.get(column.type)
     return [None if absent else make(value) if make else value for value, absent in zip(plain, gone, strict=True)]
 
 
-def _shortest(value: float) -> float | int:
-    return int(value) if value.is_integer() and abs(value) < _EXACT else value
-
-
-_MAKERS: Mapping[Type, Callable[[Any], Any]] = {"boolean": bool, "number": _shortest, "integer": int}
+_MAKERS: Mapping[Type, Callable[[Any], Any]] = {"boolean": bool, "integer": int}
 
 
 def _array(values: list[Any]) -> Array:

@@ -86,5 +86,10 @@ def command(url: str, name: str, sent: Sample, *, options: str = "") -> str:
         line += f" -H {shlex.quote(f'content-type: {sent.content_type}')}"
     if sent.text is None:
         return f"printf %s {base64.b64encode(sent.body).decode()} | base64 -d | {line} --data-binary @-"
-    flag = "-d" if sent.content_type == JSON and "\n" not in sent.text else "--data-binary"
-    return f"{line} {flag} {shlex.quote(sent.text)}"
+    if any(letter in sent.text for letter in "\r\n\t"):
+        # It is to stay one line, in a log too.
+        escaped = sent.text.replace("\\", "\\\\")
+        for letter, code in (("\n", "\\n"), ("\r", "\\r"), ("\t", "\\t")):
+            escaped = escaped.replace(letter, code)
+        return f"printf %b {shlex.quote(escaped)} | {line} --data-binary @-"
+    return f"{line} {'-d' if sent.content_type == JSON else '--data-binary'} {shlex.quote(sent.text)}"

@@ -21,7 +21,7 @@ from orchestrator.deployment.rollouts import Rollouts
 from orchestrator.errors import BackendError, OrchestratorError, RunError
 from orchestrator.serving import local
 from orchestrator.serving.declarations import Declaration
-from orchestrator.serving.kserve import canary, objects, payload, proof, rollout
+from orchestrator.serving.kserve import canary, manifests, objects, payload, proof, rollout
 from orchestrator.serving.kserve.objects import Manifest, Place
 from orchestrator.serving.local import Answer
 from orchestrator.serving.rollout.plan import Plan
@@ -111,6 +111,8 @@ class Deployment:
 
     def _whole(self, service: Manifest, previous: Manifest | None) -> None:
         """Put the new version in place, and prove it there."""
+        if disks := manifests.claims(self.declaration, self.place):
+            self.cluster.apply(disks)
         self.cluster.apply([proof.prepared(service, previous, self._live())], force=True)
         self.was_applied = True
         self.say(f"InferenceService {self.name} in {self.place.namespace}: applied")

@@ -69,7 +69,7 @@ def _endpoint(file: Path, settings: Settings, namespace: str) -> Iterator[Manife
 def _endpoint_names(file: Path, namespace: str) -> Iterator[Manifest]:
     from orchestrator import source
     from orchestrator.serving import endpoint
-    from orchestrator.serving.kserve import objects
+    from orchestrator.serving.kserve import objects, volume
 
     name = endpoint.parse(source.read(file)).metadata.name
     # What protects its replicas is there or not, by how many of them it had when it was applied.
@@ -77,5 +77,6 @@ def _endpoint_names(file: Path, namespace: str) -> Iterator[Manifest]:
         (objects.API, objects.KIND, name),
         ("networking.k8s.io/v1", "NetworkPolicy", f"{name}-predictor"),
         ("policy/v1", "PodDisruptionBudget", f"{name}-predictor"),
+        ("v1", "PersistentVolumeClaim", volume.claim_name(name)),
     ):
         yield {"apiVersion": version, "kind": kind, "metadata": {"name": each, "namespace": namespace}}

@@ -37,6 +37,7 @@ DEPLOYER: Rules = frozenset(
         *((verb, "", "pods", "") for verb in ("get", "list", "watch")),
         *((verb, group, "events", "") for verb in ("get", "list", "watch") for group in ("", "events.k8s.io")),
         ("get", "", "pods/log", ""),
+        *((verb, "", "persistentvolumeclaims", "") for verb in ("get", "create", "patch")),
     }
 )
 MONITOR: Rules = frozenset((verb, "serving.kserve.io", "inferenceservices", "") for verb in ("get", "list", "watch"))

@@ -92,6 +92,9 @@ def _modes(document: Source, spec: Endpoint) -> Iterator[Problem]:
         if (uri and "://" not in uri) or uri.startswith("file:"):
             message = f"{uri!r} is a folder inside a pod, and is gone with it"
             yield Problem(document.at(section, key), message, "write a URI, such as s3://bucket/folder")
+    if spec.asynchronous and spec.asynchronous.notify.secret:
+        message = "the secret that signs notifications is a file, and no pod has it"
+        yield Problem(document.at("async", "notify", "secret"), message, "leave it out on a cluster")
     if scaling.is_knative(spec) and spec.rollout.strategy != "all_at_once":
         message = "KServe has no canaries on Knative"
         yield Problem(document.at("rollout", "strategy"), message, "write strategy: all_at_once, or by: hpa")
@@ -101,7 +104,7 @@ def _devices(document: Source, spec: Endpoint) -> Iterator[Problem]:
     device = spec.resources.accelerator
     if device is not None and device.product and not placement.product_label(device.type):
         at = document.at("resources", "accelerator", "product")
-        message = f"how nodes tell the product of a {device.type} is not known"
+        message = f"how nodes tell the product of {device.type} is not known"
         yield Problem(at, message, "leave product out, and name the label under placement.nodeSelector")
     for key, value in spec.placement.node_selector.items():
         if not _KEY.fullmatch(key) or not _LABEL.fullmatch(value):

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from orchestrator.serving.declarations import Declaration
-from orchestrator.serving.kserve import network, objects, scaling, split
+from orchestrator.serving.kserve import network, objects, scaling, split, volume
 from orchestrator.serving.kserve.objects import Manifest, Place
 
 Split = Literal["server", "canary", "graph"]
@@ -31,7 +31,16 @@ def render(
     return tuple(_objects(declaration, place, by, monitor))
 
 
+def claims(declaration: Declaration, place: Place) -> tuple[Manifest, ...]:
+    """The disks that must be there first."""
+    if not volume.is_wanted(declaration.spec):
+        return ()
+    metadata = objects.metadata_of(declaration, place, volume.claim_name(declaration.name))
+    return (volume.claim(declaration, metadata),)
+
+
 def _objects(declaration: Declaration, place: Place, by: Split, monitor: Monitor | None) -> Iterator[Manifest]:
+    yield from claims(declaration, place)
     if by == "graph" and len(declaration.variants) > 1:
         for name, alone in split.alone(declaration).items():
             yield from _service(objects.inference_service(alone, place, name=name), alone, place, name, monitor)

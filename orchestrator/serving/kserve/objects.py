@@ -17,7 +17,7 @@ from typing import Any
 from orchestrator.ir import placement
 from orchestrator.serving import endpoint
 from orchestrator.serving.declarations import Declaration
-from orchestrator.serving.kserve import payload, runtime, scaling, servers
+from orchestrator.serving.kserve import payload, runtime, scaling, servers, volume
 from orchestrator.serving.kserve.servers import Server
 from orchestrator.serving.replicas import Resources
 
@@ -106,8 +106,10 @@ def _replica(declaration: Declaration, place: Place) -> dict[str, Any]:
     grace = {} if scaling.is_knative(spec) else {"terminationGracePeriodSeconds": _GRACE_SECONDS}
     if server.is_ours:
         named = runtime.for_knative(place.runtime) if scaling.is_knative(spec) else place.runtime
-        told = {"env": [{"name": payload.VARIABLE, "value": payload.dump(declaration)}]}
-        model: dict[str, Any] = {"modelFormat": {"name": runtime.FORMAT}, "runtime": named, **told}
+        variables, mounts = volume.of_container(spec)
+        told = [{"name": payload.VARIABLE, "value": payload.dump(declaration)}, *variables]
+        model: dict[str, Any] = {"modelFormat": {"name": runtime.FORMAT}, "runtime": named, "env": told}
+        model |= {"volumeMounts": mounts} if mounts else {}
     else:
         model = servers.model(server, declaration, place.storage)
     return {
@@ -117,6 +119,7 @@ def _replica(declaration: Declaration, place: Place) -> dict[str, Any]:
         **grace,
         "timeout": math.ceil(spec.limits.timeout_seconds),
         **_placement(spec),
+        **volume.of_predictor(spec, declaration.name, runtime.USER),
         "model": {**model, "resources": _resources(spec.resources, server)},
     }
 

@@ -12,6 +12,8 @@ CONTAINER = "kserve-container"
 """The name that KServe knows the container of a predictor by."""
 SHARED = "orchestrator"
 """The ConfigMap and the Secret, in the namespace of runs, that say where the registry is and open it."""
+USER = 65532
+"""As whom the server runs: nobody."""
 _TEMPORARY = "tmp"
 # Longer than it takes to tell every kube-proxy that a pod is going: until then requests still arrive.
 _PAUSE_SECONDS = 5
@@ -75,7 +77,7 @@ def _container(image: str) -> dict[str, Any]:
             "privileged": False,
             "readOnlyRootFilesystem": True,
             "runAsNonRoot": True,
-            "runAsUser": 65532,
+            "runAsUser": USER,
             "seccompProfile": {"type": "RuntimeDefault"},
         },
         "volumeMounts": [{"name": _TEMPORARY, "mountPath": "/tmp"}],  # noqa: S108

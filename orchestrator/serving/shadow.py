@@ -68,6 +68,11 @@ class Shadows:
             self._thread = threading.Thread(target=self._run, name="shadow", daemon=True)
             self._thread.start()
 
+    @property
+    def waiting(self) -> int:
+        """How many requests are still to be answered by shadows."""
+        return len(self._waiting)
+
     def _run(self) -> None:
         while True:
             with self._come:
@@ -77,6 +82,7 @@ class Shadows:
                 self._bytes -= len(copy.exchange.request)
             outcome = self._outcome(copy)
             self._metrics.shadow(copy.exchange.endpoint, copy.variant.declared.name, outcome)
+            del copy  # It would keep the model in memory until the next one comes.
 
     def _outcome(self, copy: Copy) -> str:
         try:

@@ -242,7 +242,7 @@ def core(tmp_path: Path) -> Iterator[Callable[..., Core]]:
     def make(folder: Path | None = None, **about: Any) -> Core:
         folder = folder or tmp_path / f"core{len(made)}"
         made.append(Work(4))
-        host = Host(folder, backends.load, Metrics(), **about)
+        host = Host(folder, about.pop("load", backends.load), Metrics(), **about)
         return Core(folder, host, Answering(host, made[-1]))
 
     yield make

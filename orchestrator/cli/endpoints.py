@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import threading
 from pathlib import Path
 from typing import Annotated
 
@@ -61,6 +63,9 @@ def serve(
         raise typer.BadParameter(f"{error}: for example 512Mi or 2Gi", param_hint="--memory") from None
     about = Options(host, port, workers, token_file, certificate, key, insecure=insecure, memory=allowed, models=models)
     server.serve(settings.state, about)
+    if any(thread is not threading.current_thread() and not thread.daemon for thread in threading.enumerate()):
+        # Model work that outlived its deadline cannot be stopped, and Python would wait for it.
+        os._exit(0)
 
 
 @app.callback(invoke_without_command=True)

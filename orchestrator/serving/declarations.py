@@ -17,7 +17,7 @@ from orchestrator.errors import BackendError, OrchestratorError
 from orchestrator.serving import endpoint, quantity, traffic
 
 VERSION = 1
-_SHORT_SECONDS = 30.0
+SHORT_SECONDS = 30
 
 
 class Variant(BaseModel):
@@ -61,7 +61,7 @@ class Declaration(BaseModel):
 
 def longest_answer(found: Iterable[Declaration]) -> float:
     """For how many seconds a request to any of these may be under way; of endpoints just removed some may be, too."""
-    return max([_SHORT_SECONDS, *(each.spec.limits.timeout_seconds for each in found)])
+    return max([float(SHORT_SECONDS), *(each.spec.limits.timeout_seconds for each in found)])
 
 
 def dump(declaration: Declaration) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.errors import OrchestratorError
+from orchestrator.serving.residence import Room
 
 MOST_WORKERS = 64
 _NEW = """python -c "import secrets; print(secrets.token_urlsafe(32))" > token; chmod 600 token"""
@@ -30,6 +31,11 @@ class Options:
     fixed: bool = False  # End when a declaration cannot be loaded.
     memory: int | None = None  # How many bytes of models are loaded at a time; None: as many as are declared.
     models: int | None = None  # How many endpoints have theirs loaded at a time.
+
+    @property
+    def room(self) -> Room:
+        """How much each process may have loaded: the server's bound is shared out among them."""
+        return Room(None if self.memory is None else self.memory // self.workers, self.models)
 
     def check(self) -> None:
         """Raises OrchestratorError for what contradicts itself."""

@@ -11,6 +11,7 @@ import signal
 import socket
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,7 +27,6 @@ from orchestrator.serving.metrics import Metrics
 from orchestrator.serving.options import Options
 from orchestrator.serving.page import About
 from orchestrator.serving.queue.queue import Queue
-from orchestrator.serving.residence import Room
 from orchestrator.serving.tls import Certificate
 from orchestrator.serving.tokens import Tokens
 from orchestrator.serving.work import Work
@@ -50,6 +50,8 @@ class Worker:
     metrics: Metrics
     peers: Alone | Fleet = field(default_factory=Alone)
     failure: str = ""
+    # Its own thread: the loop's are waited for at the end, and a model that is being loaded cannot be stopped.
+    _looks: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "declarations"))
 
     async def run(self, listener: socket.socket, *, loaded_first: bool = False, until: int | None = None) -> None:
         """Answer until told to stop, or until nobody holds the other end of the pipe `until` any more.
@@ -59,8 +61,7 @@ class Worker:
         work = Work()
         captures = Captures(self.state, self.metrics)
         queue = Queue(self.state, self.metrics)
-        room = Room(self.options.memory, self.options.models)
-        host = Host(self.state, backends.load, self.metrics, [captures, queue], room)
+        host = Host(self.state, backends.load, self.metrics, [captures, queue], self.options.room)
         server = self._server(host, work, queue, captures)
         # uvicorn raises the signals it got again when it is done; this leaves us the time to tidy up.
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -76,6 +77,7 @@ class Worker:
             watch.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await watch
+            self._looks.shutdown(wait=False, cancel_futures=True)
             work.close()
             queue.close()
             captures.close()
@@ -93,6 +95,7 @@ class Worker:
             lifespan="off",
             server_header=False,
             timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+            timeout_graceful_shutdown=declarations.SHORT_SECONDS,
         )
         config.load()
         if self.certificate is not None:
@@ -132,8 +135,9 @@ class Worker:
 
     async def _look(self, host: Host) -> None:
         try:
-            await asyncio.to_thread(host.refresh)
-            await asyncio.to_thread(self.peers.publish, fleet.report(host))
+            loop = asyncio.get_running_loop()
+            await loop.run_in_executor(self._looks, host.refresh)
+            await loop.run_in_executor(self._looks, self.peers.publish, fleet.report(host))
         except Exception:  # noqa: BLE001  Whatever it is, requests go on being answered.
             _log.exception("looking at the declarations failed; the next look is in %s s", POLL_SECONDS)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.serving import codec
@@ -94,6 +95,7 @@ def _asking(headers: dict[bytes, bytes]) -> list[tuple[bytes, bytes]]:
     return [(b"www-authenticate", b'Bearer realm="model server"')]
 
 
+@lru_cache(maxsize=64)  # Parsing an address takes longer than all the rest, and clients say the same one.
 def _is_this_machine(host: bytes) -> bool:
     """Whether the name cannot be one that somebody made lead here: those have a dot."""
     name = host.rpartition(b":")[0] if host.rpartition(b":")[2].isdigit() else host

@@ -98,6 +98,8 @@ def _title(status: Status, counted: Endpoint) -> str:
 def _badge(status: Status) -> str:
     if status.hosted is None:
         return "<span class='badge bad'>not ready</span>"
+    if status.unloaded:
+        return "<span class='badge quiet'>unloaded</span>"
     if status.hosted.asleep:
         return "<span class='badge quiet'>unloaded until asked</span>"
     return "<span class='badge'>ready</span>"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import IO, Any
 from orchestrator.errors import BackendError, NotFoundError
 from orchestrator.stores import artifacts, objects, uploads
 
+_SIGNS = "*?["
 _GZIP = b"\x1f\x8b"
 
 
@@ -28,19 +29,24 @@ def find(uri: str) -> tuple[list[Found], bool]:
 
     Raises NotFoundError where there is none, BackendError.
     """
-    if any(sign in uri for sign in "*?[") and not Path(uri).exists():
-        root = uri[: min(uri.find(sign) for sign in "*?[" if sign in uri)].rpartition("/")[0]
-        return _some(uri, root, _matching(uri)), True
-    if artifacts.is_remote(uri):
+    remote = artifacts.is_remote(uri)
+    if any(sign in uri for sign in _SIGNS) and (remote or not Path(uri).exists()):
+        pattern = uri if remote else str(artifacts.local_path(uri).absolute())
+        with uploads.telling(objects.shown(uri), "read"):
+            system, place = uploads.system_of(pattern)
+            files = [str(each) for each in system.glob(place) if not system.isdir(each)]
+        above = place[: min(place.find(sign) for sign in _SIGNS if sign in place)].rpartition("/")[0]
+        return _below(above, {each: system.unstrip_protocol(each) if remote else each for each in files}, uri), True
+    if remote:
         with uploads.telling(objects.shown(uri), "read"):
             system, place = uploads.system_of(uri)
             if not system.isdir(place):
                 return [Found(uri, place.rpartition("/")[2])], False
-            listed = [str(system.unstrip_protocol(each)) for each in system.find(place)]
-            return _some(uri, str(system.unstrip_protocol(place)), listed), True
+            files = [str(each) for each in system.find(place)]
+        return _below(place, {each: system.unstrip_protocol(each) for each in files}, uri), True
     path = artifacts.local_path(uri)
     if path.is_dir():
-        return _some(uri, str(path), [str(each) for each in path.rglob("*") if each.is_file()]), True
+        return _below(str(path), {str(each): str(each) for each in path.rglob("*") if each.is_file()}, uri), True
     return [Found(uri, path.name)], False
 
 
@@ -75,21 +81,12 @@ def unpacked(stream: IO[bytes]) -> IO[bytes]:
     return packed  # type: ignore[no-any-return]
 
 
-def _matching(pattern: str) -> list[str]:
-    with uploads.telling(objects.shown(pattern), "read"):
-        system, place = uploads.system_of(pattern)
-        remote = artifacts.is_remote(pattern)
-        return [str(system.unstrip_protocol(each)) if remote else str(each) for each in system.glob(place)]
-
-
-def _some(uri: str, root: str, files: list[str]) -> list[Found]:
-    base = root.rstrip("/") + "/" if root else ""
-    here = base if artifacts.is_remote(uri) or not base else str(Path(base).absolute()) + "/"
-    found = []
-    for each in sorted(files):
-        name = each.removeprefix(base).removeprefix(here)
-        if not any(part.startswith(".") for part in name.split("/")):
-            found.append(Found(each, name))
+def _below(root: str, files: Mapping[str, str], uri: str) -> list[Found]:
+    """The files by what they are called below a root, but hidden ones."""
+    named = {path.removeprefix(root).lstrip("/"): where for path, where in files.items()}
+    found = [
+        Found(named[name], name) for name in sorted(named) if not any(part.startswith(".") for part in name.split("/"))
+    ]
     if not found:
         raise NotFoundError("file", objects.shown(uri))
     return found

@@ -60,5 +60,5 @@ def worded(reason: str) -> str:
 
 def _checked(predicted: Sequence[Any], count: int) -> list[Any]:
     if len(predicted) != count:
-        raise OrchestratorError(f"it gave {len(predicted)} predictions for {count} records")
+        raise OrchestratorError(f"it gave {len(predicted)} predictions, not {count}")
     return list(predicted)

@@ -63,11 +63,18 @@ def _csv(task: Task, chunk: Chunk, types: Mapping[str, str]) -> list[Record]:
             given = Bad(f"not valid CSV: {error}")
         except InputError as error:
             given = Bad(error.message)
-        if task.output != "csv":
-            # What has types gets the values the model has read.
-            row |= {column: None if isinstance(given, Bad) else given[name] for column, name in task.feeds.items()}
+        row = _typed(task, row, given, types)
         found.append(Record(given, row, line.number, text))
     return found
+
+
+def _typed(task: Task, row: dict[str, Any], given: Any, types: Mapping[str, str]) -> dict[str, Any]:
+    """The row with the values the model has read, where the output has types; of a bad row only texts are any."""
+    if not isinstance(given, Bad) and task.output != "csv":
+        return {**row, **{column: given[name] for column, name in task.feeds.items()}}
+    if isinstance(given, Bad) and task.output == "parquet":
+        return {**row, **{column: None for column, name in task.feeds.items() if types.get(name) != "string"}}
+    return row
 
 
 def _row(line: Line, task: Task) -> dict[str, Any]:
@@ -85,7 +92,7 @@ def _parquet(task: Task, chunk: Chunk, _types: Mapping[str, str]) -> list[Record
     found = []
     for row in records.rows(chunk.table).to_pylist():
         whole = {name: values.plain(value) for name, value in row.items()}
-        given = {name: whole[column] for column, name in task.feeds.items()}
+        given = {name: values.taken(row[column]) for column, name in task.feeds.items()}
         found.append(Record(given, whole, 0, whole))
     return found
 

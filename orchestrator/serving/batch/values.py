@@ -56,8 +56,13 @@ def read(cell: str, kind: str, name: str) -> Any:
     return cell
 
 
+def taken(value: Any) -> Any:
+    """A value of an Arrow table as a model takes it; a number that is infinite stays one, to be refused."""
+    return value if isinstance(value, float) else plain(value)
+
+
 def plain(value: Any) -> Any:
-    """A value of an Arrow table as JSON holds it, or as a model takes it."""
+    """A value of an Arrow table as JSON holds it."""
     match value:
         case Decimal():
             return float(value)

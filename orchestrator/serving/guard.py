@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from typing import Literal
+from urllib.parse import urlsplit
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from orchestrator.serving import quantity
 from orchestrator.serving.quantity import Bound, Pause
@@ -48,6 +49,16 @@ class Rollout(Document):
     alarms: tuple[Alarm, ...] = Field(default=(), max_length=MAX_ALARMS)
     # Where queries are answered; on a cluster by default that of the monitoring.
     prometheus: str = ""
+
+    @field_validator("prometheus")
+    @classmethod
+    def _is_an_address(cls, url: str) -> str:
+        parts = urlsplit(url)
+        if "@" in parts.netloc:  # Not repeated here: the message may end in a log.
+            raise ValueError("an address with a password in it would be written to files", "leave out USER:PASSWORD@")
+        if url and (parts.scheme not in ("http", "https") or not parts.netloc):
+            raise ValueError(f"{url!r} is not an address of HTTP", "for example http://prometheus:9090")
+        return url
 
     @model_validator(mode="after")
     def _guarded(self) -> Rollout:

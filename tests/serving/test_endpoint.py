@@ -87,6 +87,8 @@ def test_an_asynchronous_endpoint_is_read_and_written() -> None:
         (HEAD + ONE + "rollout: {strategy: canary}\n", "a canary rollout without an alarm could never be rolled back"),
         (HEAD + ONE + "rollout: {strategy: linear, alarms: [{metric: p99, above: 1s}]}\n", "add bake: 5m"),
         (HEAD + ONE + "rollout: {alarms: [{metric: p99, above: 1s}]}\n", "nobody looks at the alarms"),
+        (HEAD + ONE + "rollout: {prometheus: 'http://me:secret@p'}\n", "an address with a password in it"),
+        (HEAD + ONE + "rollout: {prometheus: 'p:9090'}\n", "'p:9090' is not an address of HTTP"),
         (HEAD + ONE + "rollout: {bake: 1m, alarms: [{query: up, below: 1}]}\n", "nobody says where that is"),
         (HEAD + ONE + "rollout: {alarms: [{metric: p99}]}\n", "an alarm has one bound"),
         (HEAD + ONE + "rollout: {alarms: [{metric: p99, above: much}]}\n", "'much' is not a bound"),

@@ -34,8 +34,7 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """What some variants did in a while: requests, how many of them the server failed (5xx) or refused (4xx), and how long
-    they took."""
+    """What some variants did in a while: requests, those failed (5xx) or refused (4xx), how long they took."""
 
     requests: float = 0.0
     errors: float = 0.0

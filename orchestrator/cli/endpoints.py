@@ -23,6 +23,10 @@ def serve(
         int | None,
         typer.Option("--port", min=0, max=65535, help="The port; by default the first free one.", show_default=False),
     ] = None,
+    grpc_port: Annotated[
+        int | None,
+        typer.Option("--grpc-port", min=1, max=65535, help="Answer V2 by gRPC, too, at this port.", show_default=False),
+    ] = None,
     workers: Annotated[int, typer.Option("--workers", min=1, max=64, help="How many processes answer.")] = 1,
     token_file: Annotated[
         Path | None,
@@ -61,7 +65,13 @@ def serve(
         allowed = quantity.size(memory) if memory else None
     except ValueError as error:
         raise typer.BadParameter(f"{error}: for example 512Mi or 2Gi", param_hint="--memory") from None
-    about = Options(host, port, workers, token_file, certificate, key, insecure=insecure, memory=allowed, models=models)
+    about = Options(
+        *(host, port, workers, token_file, certificate, key),
+        insecure=insecure,
+        memory=allowed,
+        grpc_port=grpc_port,
+        models=models,
+    )
     server.serve(settings.state, about)
     if any(thread is not threading.current_thread() and not thread.daemon for thread in threading.enumerate()):
         # Model work that outlived its deadline cannot be stopped, and Python would wait for it.

@@ -25,6 +25,7 @@ def main() -> int:
     parser.add_argument("--insecure", action="store_true", help="others may reach it: something else guards it")
     parser.add_argument("--memory", type=quantity.size, default=None, help="of loaded models, such as 2Gi")
     parser.add_argument("--models", type=int, default=None, help="how many endpoints have theirs loaded")
+    parser.add_argument("--grpc-port", type=int, default=None)
     parser.add_argument("--detached", action="store_true", help="end when no endpoint is left")
     parser.add_argument("--fixed", action="store_true", help="end when a declaration cannot be loaded")
     # The first process of several starts the others with these.

@@ -11,13 +11,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from orchestrator.serving import codec, counts, fleet, gate, metrics, page, repository, routing, tensors
+from orchestrator.serving import codec, counts, described, fleet, gate, metrics, page, repository, routing
 from orchestrator.serving.answer import Answering
 from orchestrator.serving.codec import RequestError
 from orchestrator.serving.fleet import Alone, Fleet, Report
 from orchestrator.serving.gauges import Value
 from orchestrator.serving.host import Host
-from orchestrator.serving.hosted import Hosted, Status, Variant
+from orchestrator.serving.hosted import Status
 from orchestrator.serving.page import About
 from orchestrator.serving.predictions import Predictions
 from orchestrator.serving.queue.queue import Queue
@@ -103,9 +103,9 @@ class _Surface:
     async def server(self, _: Request) -> Response:
         return _json(
             {
-                "name": "orchestrator",
+                "name": described.SERVER,
                 "version": self.about.version,
-                "extensions": ["binary_tensor_data", "model_repository"],
+                "extensions": described.EXTENSIONS,
             }
         )
 
@@ -128,31 +128,13 @@ class _Surface:
         endpoint = routing.ready(self.host, request.path_params["name"])
         version = request.path_params.get("version")
         variant = routing.of_version(endpoint, version) if version else endpoint.main
-        return _json(_metadata(endpoint, variant))
+        return _json(described.model(endpoint, variant))
 
     async def v2_ready(self, request: Request) -> Response:
         endpoint = routing.ready(self.host, request.path_params["name"])
         if version := request.path_params.get("version"):
             routing.of_version(endpoint, version)
         return _json({"name": endpoint.declaration.name, "ready": True})
-
-
-def _metadata(endpoint: Hosted, variant: Variant) -> dict[str, Any]:
-    signature = variant.model.signature
-    outputs = variant.outputs or {}
-    return {
-        "name": endpoint.declaration.name,
-        "versions": list(dict.fromkeys(each.declared.version for each in endpoint.variants)),
-        "platform": variant.model.platform,
-        "inputs": [
-            {"name": column.name, "datatype": tensors.OF_COLUMN[column.type], "shape": [-1]}
-            for column in signature.inputs
-        ],
-        "outputs": [
-            {"name": name, "datatype": tensors.datatype(values), "shape": [-1, *values.shape[1:]]}
-            for name, values in outputs.items()
-        ],
-    }
 
 
 def _endpoint(status: Status, others: Sequence[Report], counted: counts.Endpoint | None) -> dict[str, Any]:

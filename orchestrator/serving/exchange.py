@@ -19,7 +19,7 @@ class Exchange:
     variant: str
     model: str
     version: str
-    protocol: str  # One of `protocols.CODECS`.
+    protocol: str  # One that `protocols.codec` knows.
     request_id: str  # The header x-request-id, or made here.
     inference_id: str  # The header x-inference-id: the client's own name for this prediction, or "".
     request_type: str

@@ -30,6 +30,7 @@ class Options:
     detached: bool = False  # End when no endpoint is left.
     fixed: bool = False  # End when a declaration cannot be loaded.
     memory: int | None = None  # How many bytes of models are loaded at a time; None: as many as are declared.
+    grpc_port: int | None = None  # V2 by gRPC is answered there; None: it is not.
     models: int | None = None  # How many endpoints have theirs loaded at a time.
 
     @property

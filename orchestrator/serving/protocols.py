@@ -25,6 +25,7 @@ class Codec(NamedTuple):
 
     decode: Callable[[bytes, Signature, Headers], Asked]
     encode: Callable[[str, str, Asked, dict[str, Array]], Content]
+    content_type: str = "application/json"
 
 
 def _decode_v1(body: bytes, signature: Signature, _: Headers) -> Asked:
@@ -45,5 +46,14 @@ def _encode_v2(name: str, version: str, asked: Asked, outputs: dict[str, Array])
     return v2.encode(name, version, asked.request, outputs)
 
 
-# By the name that metrics and capture know them by.
-CODECS: Mapping[str, Codec] = {"v1": Codec(_decode_v1, _encode_v1), "v2": Codec(_decode_v2, _encode_v2)}
+_CODECS: Mapping[str, Codec] = {"v1": Codec(_decode_v1, _encode_v1), "v2": Codec(_decode_v2, _encode_v2)}
+
+
+def codec(name: str) -> Codec:
+    """The codec of a protocol, by the name that metrics and capture know it by: v1, v2 or grpc."""
+    found = _CODECS.get(name)
+    if found is None:
+        from orchestrator.serving.rpc.codec import CODEC  # Its messages need protobuf.
+
+        return CODEC
+    return found

@@ -13,7 +13,7 @@ from orchestrator.model.signature import Array, InputError
 from orchestrator.serving.codec import Content, RequestError
 from orchestrator.serving.hosted import Variant
 from orchestrator.serving.metrics import Timings
-from orchestrator.serving.protocols import CODECS, Asked, Headers
+from orchestrator.serving.protocols import Asked, Headers, codec
 
 JSON = "application/json"
 _log = logging.getLogger(__name__)
@@ -24,7 +24,7 @@ class Call:
     """A request but for its body, which is only read once there is room for it."""
 
     endpoint: str
-    protocol: str  # One of `protocols.CODECS`.
+    protocol: str  # One that `protocols.codec` knows.
     headers: Headers  # Their names in lower case.
     version: str = ""
     timeout: float | None = None  # Seconds; None: what the endpoint's limits say.
@@ -79,15 +79,17 @@ def decoded(call: Call, body: bytes, variant: Variant) -> Asked:
         why = getattr(variant.model, "reason", "") or "the model takes bodies of its own"
         raise RequestError(f"{why}: POST what it takes to /v1/models/{call.endpoint}:predict")
     try:
-        return CODECS[call.protocol].decode(body, variant.model.signature, call.headers)
+        return codec(call.protocol).decode(body, variant.model.signature, call.headers)
     except InputError as error:
         raise RequestError(error.message) from None
 
 
 def encoded(call: Call, variant: Variant, asked: Asked, outputs: dict[str, Array]) -> Answered:
     """The outputs as the protocol says them. Raises RequestError."""
-    content = CODECS[call.protocol].encode(call.endpoint, variant.declared.version, asked, outputs)
-    return Answered(content, JSON if content.json_length is None else "application/octet-stream", outputs)
+    spoken = codec(call.protocol)
+    content = spoken.encode(call.endpoint, variant.declared.version, asked, outputs)
+    kind = spoken.content_type if content.json_length is None else "application/octet-stream"
+    return Answered(content, kind, outputs)
 
 
 def refused(call: Call, variant: Variant, error: Exception) -> RequestError:

@@ -62,7 +62,7 @@ def array(tensor: Tensor, raw: memoryview | None = None) -> Array:
     if tensor.datatype not in _FLAT:
         hint = did_you_mean(tensor.datatype, DATATYPES) or "known: " + ", ".join(DATATYPES)
         raise RequestError(f"tensor {tensor.name!r} has an unknown datatype {tensor.datatype!r} ({hint})")
-    _check_shape(tensor)
+    check_shape(tensor.name, tensor.shape)
     if raw is not None:
         if memoryview(tensor.data):
             raise RequestError(f"tensor {tensor.name!r} has both data and binary_data_size")
@@ -74,7 +74,7 @@ def array(tensor: Tensor, raw: memoryview | None = None) -> Array:
 
 def of_numbers(tensor: Numbers) -> Array:
     """The same of a tensor whose content was read with it. Raises RequestError."""
-    _check_shape(tensor)
+    check_shape(tensor.name, tensor.shape)
     return _shaped(tensor, tensor.data)
 
 
@@ -108,15 +108,16 @@ def _shaped(tensor: Tensor | Numbers, values: list[Any]) -> Array:
     return _packed(tensor, values).reshape(tensor.shape)
 
 
-def _check_shape(tensor: Tensor | Numbers) -> None:
-    if len(tensor.shape) > MAX_DIMENSIONS:
-        message = f"tensor {tensor.name!r} has {len(tensor.shape)} dimensions; at most {MAX_DIMENSIONS} are taken"
+def check_shape(name: str, shape: list[int]) -> None:
+    """Refuse what is the shape of no table. Raises RequestError."""
+    if len(shape) > MAX_DIMENSIONS:
+        message = f"tensor {name!r} has {len(shape)} dimensions; at most {MAX_DIMENSIONS} are taken"
         raise RequestError(message)
-    for size in tensor.shape:
+    for size in shape:
         if size < 0:
-            raise RequestError(f"tensor {tensor.name!r} has a negative dimension in its shape")
+            raise RequestError(f"tensor {name!r} has a negative dimension in its shape")
         if size > MAX_SIZE:
-            raise RequestError(f"tensor {tensor.name!r} has a dimension of more than {MAX_SIZE}")
+            raise RequestError(f"tensor {name!r} has a dimension of more than {MAX_SIZE}")
 
 
 def _values(tensor: Tensor) -> list[Any]:

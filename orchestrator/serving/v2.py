@@ -55,8 +55,6 @@ def decode(body: bytes, signature: Signature, header: str | None = None) -> Requ
     """The request in `body`; `header` is the length of its JSON part. Raises RequestError or signature.InputError."""
     text, rest = binary.split(body, header)
     message = (_table(text) if header is None else None) or codec.read(_DECODER, text)
-    if not message.inputs:
-        raise RequestError("inputs is empty: send one tensor per column, or one [rows, columns] tensor")
     arrays: dict[str, Array] = {}
     for tensor in message.inputs:
         if tensor.name in arrays:
@@ -68,11 +66,7 @@ def decode(body: bytes, signature: Signature, header: str | None = None) -> Requ
         arrays[tensor.name] = tensors.array(tensor, raw)
     if len(rest):
         raise RequestError(f"the body has {len(rest)} bytes that belong to no tensor")
-    _refuse_lone(arrays, signature)
-    columns = columns_from_tensors(signature, arrays)
-    rows = len(next(iter(columns.values()), ()))
-    if not rows:
-        raise RequestError("the tensors have no rows: send at least one")
+    columns, rows = columns_of(arrays, signature)
     asked = message.outputs or []
     return Request(
         columns,
@@ -82,6 +76,18 @@ def decode(body: bytes, signature: Signature, header: str | None = None) -> Requ
         frozenset(output.name for output in asked if (output.parameters or {}).get("binary_data") is True),
         (message.parameters or {}).get("binary_data_output") is True,
     )
+
+
+def columns_of(arrays: dict[str, Array], signature: Signature) -> tuple[Columns, int]:
+    """Named tensors as the columns of a model, and the number of rows. Raises RequestError or signature.InputError."""
+    if not arrays:
+        raise RequestError("inputs is empty: send one tensor per column, or one [rows, columns] tensor")
+    _refuse_lone(arrays, signature)
+    columns = columns_from_tensors(signature, arrays)
+    rows = len(next(iter(columns.values()), ()))
+    if not rows:
+        raise RequestError("the tensors have no rows: send at least one")
+    return columns, rows
 
 
 def encode(model: str, version: str, request: Request, outputs: dict[str, Array]) -> Content:

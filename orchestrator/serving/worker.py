@@ -10,7 +10,7 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +18,9 @@ from pathlib import Path
 import uvicorn
 
 from orchestrator import __version__
+from orchestrator.errors import OrchestratorError
 from orchestrator.serving import app, backends, declarations, fleet, place, voice, wire
+from orchestrator.serving.answer import Answering
 from orchestrator.serving.capture.captures import Captures
 from orchestrator.serving.fleet import Alone, Fleet, Report
 from orchestrator.serving.gate import Gate
@@ -72,7 +74,8 @@ class Worker:
             await self._look(host)
         watch = asyncio.create_task(self._watch(host, server))
         try:
-            await server.serve(sockets=[listener])
+            async with self._rpc(Answering(host, work)):
+                await server.serve(sockets=[listener])
         finally:
             watch.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -101,6 +104,24 @@ class Worker:
         if self.certificate is not None:
             config.ssl = self.certificate.context
         return uvicorn.Server(config)
+
+    @contextlib.asynccontextmanager
+    async def _rpc(self, answering: Answering) -> AsyncIterator[None]:
+        """V2 by gRPC beside HTTP, where that was asked for."""
+        if self.options.grpc_port is None:
+            yield
+            return
+        try:
+            from orchestrator.serving.rpc import server, service
+        except ImportError as error:
+            hint = "pip install 'orchestrator[grpc]'"
+            raise OrchestratorError(f"gRPC needs {error.name}, which is not installed", hint=hint) from error
+        answers = service.Service(answering.host, answering, __version__)
+        started = await server.start(answers, self.options, self.tokens)
+        try:
+            yield
+        finally:
+            await started.stop(declarations.longest_answer(_served(answering.host)))
 
     @property
     def _is_open(self) -> bool:

@@ -1,4 +1,4 @@
-"""The ONNX form behind an endpoint: the answers of the model, from a process that never loads what it was trained with."""
+"""The ONNX form behind an endpoint: the answers of the model, from a process that never loads scikit-learn."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator import digest as digests
-from orchestrator.errors import OrchestratorError
+from orchestrator.errors import NotFoundError, OrchestratorError
 from orchestrator.model import folder
 from orchestrator.model.onnx import convert, form, gate, rows
 from orchestrator.model.onnx.gate import Gate
@@ -43,6 +43,8 @@ def export(model: Path, data: Path, to: Path, wanted: Wanted = Wanted(), *, dige
     """
     if to.exists() and (not to.is_dir() or any(to.iterdir())):
         raise OrchestratorError(f"{to} is there already", hint="give a folder that is new or empty")
+    if not data.is_file():
+        raise NotFoundError("data file", str(data))
     loaded = folder.load(model, digest)
     converted = convert.convert(loaded, precision=wanted.precision)
     of = folder.digest(model)

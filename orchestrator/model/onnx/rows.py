@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from orchestrator.errors import NotFoundError, OrchestratorError
+from orchestrator.errors import OrchestratorError
 from orchestrator.model import frame
 from orchestrator.model.signature import Column, Columns
 
@@ -17,8 +17,6 @@ _MISSING = ("", "NA", "N/A", "#N/A", "NaN", "nan", "null", "NULL")
 
 def read(path: Path, inputs: Sequence[Column], *, limit: int | None = None) -> Iterator[Columns]:
     """The columns of a file, at most `ROWS` rows at a time and `limit` in all. Raises OrchestratorError."""
-    if not path.is_file():
-        raise NotFoundError("data file", str(path))
     left = limit
     try:
         for table in _tables(path, inputs):

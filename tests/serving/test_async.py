@@ -399,10 +399,12 @@ def test_an_orderly_end_costs_a_request_no_try(slow: Any, declaration: Declare, 
 
 
 def test_hundreds_of_requests_by_as_many_processes_as_there_may_be_and_then_none(
-    penguins: Any, declaration: Declare, opened: Callable[..., Queue], monkeypatch: pytest.MonkeyPatch
+    penguins: Any, declaration: Declare, opened: Callable[..., Queue], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(dispatcher, "IDLE_SECONDS", 1.0)
-    queue = opened(queued(declaration, penguins, workers=2))
+    plain = json.loads(declarations.dump(queued(declaration, penguins, workers=2)))
+    plain["spec"]["capture"] = {"to": "kept", "sample": 100}
+    queue = opened(declarations.load(json.dumps(plain)))
     items = [add(queue, {"instances": penguins.examples[:1]}, "penguins") for _ in range(120)]
     most = 0
 
@@ -416,6 +418,9 @@ def test_hundreds_of_requests_by_as_many_processes_as_there_may_be_and_then_none
     eventually(lambda: {queue.find("penguins", item.id).status for item in items} == {"Completed"})
     assert {json.loads(Path(item.output).read_text())["predictions"][0] for item in items} == {penguins.predictions[0]}
     eventually(lambda: running(queue) == [])  # Nobody asks: nothing is kept in memory.
+    eventually(lambda: b'captured_total{model_name="penguins"} 120.0' in queue.metrics.text())
+    kept = [text for path in (tmp_path / "state" / "kept").rglob("*.jsonl") for text in path.read_text().splitlines()]
+    assert len(kept) == 120
 
 
 def test_nobody_is_told_for_ever(

@@ -24,7 +24,7 @@ _STOP_SECONDS = 10.0
 _IDLE_SECONDS = 60.0
 _SAY_SECONDS = 60.0
 
-Reason = Literal["queue", "disk", "write"]
+Reason = Literal["queue", "size", "disk", "write"]
 Dropped = Callable[[Reason, int], None]
 Captured = Callable[[int], None]
 Line = Callable[[], bytes]
@@ -67,6 +67,10 @@ class Writer:
 
     def offer(self, item: Item) -> None:
         """Queue one exchange, or drop it."""
+        if item.size > QUEUE_BYTES:
+            self._dropped("size", 1)
+            self._say("%s: an exchange of %s bytes is too large to be captured", f"{item.size:,}")
+            return
         with self._lock:
             if not self._closing and self._bytes + item.size <= QUEUE_BYTES and len(self._items) < QUEUE_LINES:
                 self._items.append(item)

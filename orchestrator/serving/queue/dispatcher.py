@@ -138,6 +138,8 @@ class Dispatcher:
         dismissed: list[Hand] = []
         with self._lock:
             for name, hands in self._idle.items():
+                for hand in hands:
+                    self._ending.count_captures(name, hand.counted())
                 late = [each for each in hands if name not in declared or each.idle_seconds > IDLE_SECONDS]
                 self._idle[name] = [each for each in hands if each not in late]
                 dismissed += late

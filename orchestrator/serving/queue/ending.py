@@ -80,4 +80,3 @@ class Ending:
     def _count(self, item: Item, outcome: Outcome, seconds: float) -> None:
         took = seconds if outcome.variant else None
         self.metrics.request(item.endpoint, outcome.variant, outcome.version, "async", outcome.code, seconds=took)
-        self.count_captures(item.endpoint, outcome.counts)

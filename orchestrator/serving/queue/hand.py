@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,6 +56,7 @@ class Hand:
         self.fingerprint = declarations.fingerprint(declaration)
         self._folder = folder
         self._said = b""
+        self._counts: Counter[str] = Counter()
         self._is_loaded = False
         self._is_done = False
         self._idle_since = 0.0
@@ -99,10 +101,17 @@ class Hand:
         except EndedError:
             self._is_done = True
             return Outcome("Failed", f"the process that answered it {self._end()}", retry=True, code=500)
-        variant, version, counts = said.get("variant", ""), said.get("version", ""), said.get("counts", {})
+        variant, version = said.get("variant", ""), said.get("version", "")
         if "error" in said:
-            return Outcome("Failed", said["error"], "", said["status"], variant, version, counts=counts)
-        return Outcome("Completed", "", said["content_type"], 200, variant, version, counts=counts)
+            return Outcome("Failed", said["error"], "", said["status"], variant, version)
+        return Outcome("Completed", "", said["content_type"], 200, variant, version)
+
+    def counted(self) -> Mapping[str, int]:
+        """What it captured and dropped, since this was asked last; it returns at once."""
+        with contextlib.suppress(EndedError, StoppedError):
+            self._heard(0.0, lambda: "")
+        counts, self._counts = self._counts, Counter()
+        return counts
 
     def release(self) -> None:
         """Let it end, without waiting for that."""
@@ -112,11 +121,11 @@ class Hand:
 
     def close(self, *, kill: bool = False) -> Mapping[str, int]:
         """End the process, and whatever it started; what it was doing is lost. What it had left to count is given."""
-        process, counts = self._process, {}
+        process = self._process
         self.release()
         if not kill:
             with contextlib.suppress(EndedError, StoppedError):
-                counts = dict(self._heard(time.monotonic() + _END_SECONDS, lambda: "").get("counts", {}))
+                self._heard(time.monotonic() + _END_SECONDS, lambda: "")
         # Its session is its own.
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
@@ -124,7 +133,7 @@ class Hand:
         if process.stdout is not None:
             process.stdout.close()
         shutil.rmtree(self._folder, ignore_errors=True)
-        return counts
+        return self._counts
 
     def _say(self, item: Item, files: Files, seconds: float) -> None:
         message = {
@@ -142,23 +151,32 @@ class Hand:
             raise EndedError from error
 
     def _heard(self, deadline: float, stop: Stop) -> Mapping[str, Any]:
-        """The next thing it says. Raises EndedError or StoppedError."""
+        """The next thing it says of a request. Raises EndedError or StoppedError."""
+        while True:
+            try:
+                said: dict[str, Any] = json.loads(self._line(deadline, stop))
+                self._counts.update(said.pop("counts", {}))
+            except ValueError as error:
+                raise EndedError from error
+            if said:
+                return said
+
+    def _line(self, deadline: float, stop: Stop) -> bytes:
         assert self._process.stdout is not None  # noqa: S101  It is a pipe.
         pipe = self._process.stdout.fileno()
         while b"\n" not in self._said:
-            if (reason := stop()) or time.monotonic() > deadline:
+            if reason := stop():
                 raise StoppedError(reason)
-            if select.select([pipe], [], [], _LOOK_SECONDS)[0]:
+            left = deadline - time.monotonic()
+            if select.select([pipe], [], [], max(0.0, min(left, _LOOK_SECONDS)))[0]:
                 piece = os.read(pipe, 65536)
                 if not piece:
                     raise EndedError
                 self._said += piece
+            elif left <= 0:
+                raise StoppedError
         line, _, self._said = self._said.partition(b"\n")
-        try:
-            said: dict[str, Any] = json.loads(line)
-        except ValueError as error:
-            raise EndedError from error
-        return said
+        return line
 
     def _end(self) -> str:
         """How it ended, in words."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -55,7 +55,6 @@ class Outcome:
     variant: str = ""
     version: str = ""
     retry: bool = False  # Something else than the model failed: another try may do.
-    counts: Mapping[str, int] = field(default_factory=dict)
 
 
 def told(item: Item) -> dict[str, Any]:

@@ -37,7 +37,7 @@ class Queue:
     def __init__(self, state: Path, metrics: Metrics) -> None:
         self.folder = state / "queue"
         self._state = state
-        self._metrics = metrics
+        self.metrics = metrics
         self._declared: dict[str, Declaration] = {}
         self._open: tuple[Store, Dispatcher] | None = None
         self._lock = threading.Lock()
@@ -154,7 +154,7 @@ class Queue:
                     self.folder.mkdir(mode=0o700, parents=True)
                 spool.bodies(self.folder).mkdir(exist_ok=True)
                 store = Store(self.folder / "queue.db")
-                ending = Ending(self.folder, store, self._metrics, lambda: self._declared)
+                ending = Ending(self.folder, store, self.metrics, lambda: self._declared)
                 self._open = (store, Dispatcher(self._state, ending))
 
     def _store(self) -> Store:

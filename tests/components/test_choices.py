@@ -12,9 +12,14 @@ from components.publish import publish
 from components.train import algorithm
 from components.validate_schema import validate
 from orchestrator import source
+from orchestrator.serving.batch import plan
 
 COMPONENTS = Path(__file__).parent.parent.parent / "components"
 CHOICES = [
+    ("batch_predict", "format", ("", *plan.FORMATS)),
+    ("batch_predict", "join", plan.JOINS),
+    ("batch_predict", "output_format", ("", *plan.FORMATS)),
+    ("batch_predict", "split", plan.SPLITS),
     ("ingest", "method", ingest.METHODS),
     ("publish", "approval", publish.APPROVALS),
     ("train", "algorithm", algorithm.ALGORITHMS),

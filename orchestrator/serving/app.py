@@ -22,6 +22,7 @@ from orchestrator.serving.page import About
 from orchestrator.serving.predictions import Predictions
 from orchestrator.serving.queue.queue import Queue
 from orchestrator.serving.queue.routes import Routes
+from orchestrator.serving.sagemaker import Invocations
 from orchestrator.serving.work import Work
 
 
@@ -51,6 +52,7 @@ def create(host: Host, work: Work, peers: Alone | Fleet, queue: Queue, about: Ab
         Route(version, surface.v2_model),
         Route(version + "/ready", surface.v2_ready),
         *repository.routes(host),
+        *Invocations(host, predictions.v1, surface.ready).routes(),
     ]
     # Exceptions of Starlette's own (no such route, wrong method) answer in the protocols' form too.
     handlers: Mapping[Any, Any] = {HTTPException: _http_error, RequestError: _request_error, Exception: _failed}

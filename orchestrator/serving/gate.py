@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
 # What asks for them, a kubelet or a load balancer, has no token; strangers learn nothing but yes or no.
-OPEN = frozenset({"/v2/health/live", "/v2/health/ready"})
+OPEN = frozenset({"/v2/health/live", "/v2/health/ready", "/ping"})
 STRANGER = "orchestrator.stranger"
 """In the scope of a request for something open, without a token."""
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})

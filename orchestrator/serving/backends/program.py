@@ -103,6 +103,8 @@ def written(value: Any, content_type: str, encode: Callable[[Any, str], bytes]) 
     """What a function gave as an answer: bytes and text as they are, a pair with its own content type."""
     if isinstance(value, tuple) and len(value) == 2 and isinstance(value[1], str):
         value, content_type = value
+    if not content_type.isascii() or not content_type.isprintable():
+        raise TypeError(f"{content_type!r} is no content type")
     if isinstance(value, bytes | bytearray | memoryview):
         return Answer(bytes(value), content_type)
     if isinstance(value, str):

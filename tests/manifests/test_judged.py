@@ -1,53 +1,25 @@
-"""KServe's own Python models know every field we write, and its type. They live in an environment of their own.
-
-The package wants other versions of much that we use, so it is installed aside, once, beside other things of the tests.
-"""
+"""KServe's own Python models know every field we write, and its type."""
 
 from __future__ import annotations
 
 import copy
 import json
-import os
-import shutil
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from tests import aside
+
 HERE = Path(__file__).parent
-VERSION = "0.21.0"
-CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "orchestrator-tests"
 
 
 @pytest.fixture(scope="session")
 def judge() -> Path:
     """The Python that has the kserve package."""
-    place = CACHE / f"kserve-{VERSION}-py{sys.version_info.major}.{sys.version_info.minor}"
-    python = place / "bin" / "python"
-    if not python.exists():
-        _install(place)
-    return python
-
-
-def _install(place: Path) -> None:
-    uv = shutil.which("uv") or str(Path(sys.executable).with_name("uv"))
-    arriving = place.with_name(f".{place.name}.{os.getpid()}")
-    arriving.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        for command in (
-            [uv, "venv", "--quiet", "--relocatable", "--python", sys.executable, arriving],
-            [uv, "pip", "install", "--quiet", "--python", arriving / "bin" / "python", f"kserve=={VERSION}"],
-        ):
-            subprocess.run(command, check=True, capture_output=True, text=True, timeout=280)
-        arriving.rename(place)
-    except (OSError, subprocess.SubprocessError) as error:
-        said = (getattr(error, "stderr", "") or str(error)).strip().splitlines()[-1:]
-        pytest.skip(f"needs the kserve package {VERSION}, which cannot be installed here: {''.join(said)}")
-    finally:
-        shutil.rmtree(arriving, ignore_errors=True)
+    return aside.kserve()
 
 
 def asked(python: Path, manifests: list[Any]) -> list[list[str]]:

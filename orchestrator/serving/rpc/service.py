@@ -85,8 +85,8 @@ class Service:
         return exchange.response, tuple(beside)
 
 
-def _answer(name: str, **values: Any) -> Answer:
-    content: bytes = messages.kind(name)(**values).SerializeToString()
+def _answer(message: str, /, **values: Any) -> Answer:
+    content: bytes = messages.kind(message)(**values).SerializeToString()
     return content, ()
 
 

@@ -20,6 +20,7 @@ from orchestrator.errors import BackendError, NotFoundError, OrchestratorError
 from orchestrator.serving import declarations, example, place, reach
 from orchestrator.serving.declarations import Declaration
 from orchestrator.serving.place import Server
+from orchestrator.serving.queue import client
 
 START_SECONDS = 30.0
 READY_SECONDS = 60.0
@@ -160,15 +161,21 @@ def address(server: Server, name: str) -> str:
     return f"{server.url}/v1/models/{name}"
 
 
-def send_example(declaration: Declaration, url: str, *, variant: str = "") -> Answer:
+def send_example(declaration: Declaration, url: str, *, variant: str = "", through_queue: bool = True) -> Answer:
     """Send the endpoint's example, of rows the first, to the server at `url`, as a real request; to `variant` if one is
-    named. Raises BackendError when it is not answered."""
+    named. An endpoint that queues its requests answers where its file says, unless that cannot be read from here.
+    Raises BackendError when it is not answered."""
     sent = example.sample(declaration.example)
     if sent is None:
         raise OrchestratorError(f"endpoint {declaration.name!r} has no example to send", hint="train the model again")
     curl = example.command(url, declaration.name, sent, options=reach.curl(url))
     headers = {"accept": "*/*", "content-type": sent.content_type, **({"x-variant": variant} if variant else {})}
-    answered = _fetch(url + example.path(declaration.name), sent.body, headers, ANSWER_SECONDS)
+    if declaration.spec.asynchronous is not None and through_queue:
+        fetch = lambda path, body, said: _fetch(url + path, body, said, ANSWER_SECONDS)  # noqa: E731
+        answered = client.answer(fetch, declaration.name, sent.body, headers, declaration.spec.asynchronous)
+        curl = curl.replace(example.path(declaration.name), client.path(declaration.name))
+    else:
+        answered = _fetch(url + example.path(declaration.name), sent.body, headers, ANSWER_SECONDS)
     return Answer(sent.shown, _shown(answered), curl)
 
 

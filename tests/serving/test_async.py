@@ -135,6 +135,10 @@ def test_a_request_is_taken_answered_and_told_of(
     document = (tmp_path / "in" / "doc.json").as_uri()
     three = done(ask, url, ask(url, PREDICT, method="POST", headers={"x-input-location": document}))
     assert json.loads(Path(three["OutputLocation"]).read_text()) == {"predictions": penguins.predictions}
+    # A deployment asks for the example as everybody does.
+    proved = local.send_example(declared, url)
+    assert proved.response == {"predictions": penguins.predictions[:1]}
+    assert f"{PREDICT} " in proved.curl
     # What the model refuses, and what is not there, end on the path of failures.
     wrong = done(ask, url, ask(url, PREDICT, b"nonsense"))
     assert wrong["Status"] == "Failed"
@@ -165,7 +169,7 @@ def test_a_request_is_taken_answered_and_told_of(
     listed = ask(url, "/v1/models/penguins/async").json["requests"]
     assert {each["InferenceId"] for each in listed} >= {"mine", two["InferenceId"], wrong["InferenceId"]}
     # Who was told of what: refused once, and told again.
-    eventually(lambda: sum(path == "/no" for path, _, _ in listener.heard) >= 2 and len(listener.heard) >= 6)
+    eventually(lambda: sum(path == "/no" for path, _, _ in listener.heard) >= 2 and len(listener.heard) >= 7)
     messages = {json.loads(body)["inferenceId"]: (path, head, body) for path, head, body in listener.heard}
     path, headers, body = messages["mine"]
     assert path == "/yes?token=t"

@@ -154,14 +154,14 @@ class Answering:
         status.used = time.monotonic()
         late = _READING
         try:
-            async with asyncio.timeout(limits.timeout_seconds if call.timeout is None else call.timeout):
+            async with asyncio.timeout(endpoint.seconds if call.timeout is None else call.timeout):
                 if endpoint.asleep:
                     late = _LOADING
                     # Shielded: whoever gives up, others wait for the same.
                     endpoint = await asyncio.shield(asyncio.wrap_future(self.host.wake(status)))
                     variant = routing.chosen(endpoint, call.version, call.headers)
                     late = _READING
-                body = await read(limits.body_bytes)
+                body = await read(endpoint.most_bytes)
                 late = _ANSWERING
                 answered = await self._answered(call, body, endpoint, variant, place)
         except TimeoutError:
@@ -175,9 +175,8 @@ class Answering:
     async def _answered(self, call: Call, body: bytes, endpoint: Hosted, variant: Variant, place: _Place) -> Answered:
         if call.protocol == explanation.PROTOCOL:
             timings = self.host.metrics.timings(call.endpoint)
-            seconds = endpoint.declaration.spec.limits.timeout_seconds
             place.handed_over = True
-            explain = partial(explanation.whole, call, body, variant, timings, seconds)
+            explain = partial(explanation.whole, call, body, variant, timings, endpoint.seconds)
             return await self.work.run(explain, short=False, finished=place.leave)
         if endpoint.bounds is not None and not reply.in_bytes(call, variant):
             return await self._with_others(call, body, variant, endpoint.bounds)

@@ -97,6 +97,9 @@ class Hosted:
     shadow: Variant | None = None
     bounds: Bounds | None = None  # How far requests are gathered for one call; None: not at all.
     key: str = ""  # The header that keeps a client with one variant.
+    # The limits as numbers: reading them from the file's text costs as much as finding the endpoint.
+    most_bytes: int = 0
+    seconds: float = 0.0
 
     def pick(self, chance: float | None = None) -> Variant:
         """A variant, by weight; `chance` (0 to 1) takes the place of the dice."""
@@ -154,18 +157,29 @@ def load(declaration: Declaration, name: str, loader: Load, previous: Hosted | N
         raise OrchestratorError(f"the file {name}.json declares {declaration.name!r}")
     known = previous.variants if previous and not previous.asleep else ()
     loaded = {_identity(variant.declared): variant for variant in known}
+    # What answers for minutes is asked for its example by its deployment, through the queue.
+    warm = declaration.spec.mode != "async"
     variants: list[Variant] = []
     for declared in declaration.variants:
         same = loaded.get(_identity(declared))
-        variant = replace(same, declared=declared) if same is not None else _loaded(declared, loader)
+        variant = replace(same, declared=declared) if same is not None else _loaded(declared, loader, warm)
         variants.append(variant)
         loaded[_identity(declared)] = variant
     thresholds = tuple(accumulate(variant.declared.weight for variant in variants))
     shadow = next((variant for variant in variants if variant.declared.shadow is not None), None)
     batching, sticky = declaration.spec.batching, declaration.spec.routing
     bounds = Bounds(batching.rows, batching.delay_seconds) if batching else None
-    key = sticky.key if sticky else ""
-    return Hosted(declaration, tuple(variants), thresholds, shadow=shadow, bounds=bounds, key=key)
+    limits = declaration.spec.limits
+    return Hosted(
+        declaration,
+        tuple(variants),
+        thresholds,
+        shadow=shadow,
+        bounds=bounds,
+        key=sticky.key if sticky else "",
+        most_bytes=limits.body_bytes,
+        seconds=limits.timeout_seconds,
+    )
 
 
 def rest(hosted: Hosted) -> Hosted:
@@ -186,10 +200,11 @@ def _identity(declared: declarations.Variant) -> tuple[str, str, str]:
     return declared.path, declared.digest, declared.format
 
 
-def _loaded(declared: declarations.Variant, loader: Load) -> Variant:
+def _loaded(declared: declarations.Variant, loader: Load, warm: bool) -> Variant:
     try:
         model = loader(Path(declared.path), declared.digest)
-        return _warm(Variant(declared, model, respond=getattr(model, "respond", None)))
+        variant = Variant(declared, model, respond=getattr(model, "respond", None))
+        return _warm(variant) if warm else variant
     except OrchestratorError as error:
         label = f"{declared.model} version {declared.version}"
         raise OrchestratorError(f"{label}: {error.message}", hint=error.hint) from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import shlex
 from collections.abc import Mapping, Sequence
@@ -37,9 +38,9 @@ class Sample:
     def shown(self) -> Mapping[str, Any]:
         """The request as JSON can say it."""
         if self.content_type == JSON:
-            document = json.loads(self.body)
-            if isinstance(document, dict):
-                return document
+            with contextlib.suppress(ValueError):
+                if isinstance(document := json.loads(self.body), dict):
+                    return document
         return {"content_type": self.content_type, "body": self.text or f"{len(self.body):,} bytes"}
 
 

@@ -8,7 +8,7 @@ for (const form of document.querySelectorAll("form")) {
     for (const button of buttons) button.disabled = true;
     const began = performance.now();
     try {
-      const headers = { "content-type": "application/json" };
+      const headers = { "content-type": form.dataset.type };
       const wanted = form.elements.variant?.value;
       if (wanted) headers["x-variant"] = wanted;
       const url = explains ? form.action.replace(/:predict$/, ":explain") : form.action;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from html import escape
 
@@ -11,21 +12,38 @@ from orchestrator.serving.hosted import Hosted
 
 def form(hosted: Hosted, url: str, options: str) -> str:
     """`options` are what curl needs to be let in."""
+    sent = example.sample(hosted.declaration.example) or example.sample({"inputs": list(hosted.main.model.example)})
+    if sent is None:
+        return ""
+    command = escape(example.command(url, hosted.declaration.name, sent, options=options))
+    shell = (
+        "<section><h3>In a shell <button type='button' class='quiet copy'>Copy</button></h3>"
+        f"<pre>{command}</pre></section>"
+    )
+    return _form(hosted, sent.content_type, _shown(sent.text, sent.content_type)) + shell if sent.text else shell
+
+
+def _form(hosted: Hosted, content_type: str, text: str) -> str:
     name = hosted.declaration.name
-    records = list(hosted.declaration.example.get("inputs") or hosted.main.model.example)[:1]
-    text = json.dumps({"instances": records}, indent=2, ensure_ascii=False)
-    rows = text.count("\n") + 1
+    explain = "<button type='submit' class='second' value='explain'>Explain</button>"
     return (
-        f"<section><h3>Try it</h3><form action='{escape(example.path(name))}' method='post'>"
-        f"<textarea name='body' rows='{rows}' spellcheck='false' "
+        f"<section><h3>Try it</h3><form action='{escape(example.path(name))}' method='post' "
+        f"data-type='{escape(content_type)}'>"
+        f"<textarea name='body' rows='{text.count(chr(10)) + 1}' spellcheck='false' "
         f"aria-label='Request for {escape(name)}'>{escape(text)}</textarea>"
         f"<div class='actions'><button type='submit'>Send</button>"
-        f"<button type='submit' class='second' value='explain'>Explain</button>{_choice(hosted)}"
+        f"{explain if hosted.main.model.signature.inputs else ''}{_choice(hosted)}"
         "<span class='note soft' role='status'></span></div>"
         "<pre class='result' aria-live='polite' hidden></pre></form></section>"
-        "<section><h3>In a shell <button type='button' class='quiet copy'>Copy</button></h3>"
-        f"<pre>{escape(example.curl(url, name, records, options=options))}</pre></section>"
     )
+
+
+def _shown(text: str, content_type: str) -> str:
+    """JSON with room between its lines, anything else as it is."""
+    if content_type == example.JSON:
+        with contextlib.suppress(ValueError):
+            return json.dumps(json.loads(text), indent=2, ensure_ascii=False)
+    return text
 
 
 def _choice(hosted: Hosted) -> str:

@@ -123,16 +123,6 @@ def test_nothing_on_it_runs_that_is_not_ours(state: Path, penguins: Any, declara
     assert ask(url, "/", headers=HTML).headers["content-security-policy"] != policy, "a nonce is used once"
 
 
-def test_before_and_without_endpoints(state: Path, ask: Ask, penguins: Any, declaration: Declare) -> None:
-    url = start(state, declaration("penguins", penguins))
-    (state / "endpoints" / "torn.json").write_text("{")
-    deadline = time.monotonic() + 20
-    while "torn not ready" not in (text := read(ask(url, "/", headers=HTML).text)[0]):
-        assert time.monotonic() < deadline, text
-        time.sleep(0.05)
-    assert "not an endpoint declaration" in text
-
-
 @pytest.mark.parametrize(
     ("share", "said"), [(0, "0 %"), (1, "100 %"), (0.333, "33 %"), (0.05, "5 %"), (0.015, "1.5 %"), (0.0004, "0.04 %")]
 )

@@ -53,8 +53,8 @@ def export(
         from orchestrator.model.onnx.export import Wanted
 
         wanted = Wanted(precision, differing, difference, rows)
-        found = exported.onnx(model, data, to, wanted, settings, by=getpass.getuser())
-    _tell(found, model, to)
+        found, version = exported.onnx(model, data, to, wanted, settings, by=getpass.getuser())
+    _tell(found, version, to)
     if not found.gate.passed:
         raise OrchestratorError(
             f"the ONNX form of {model} does not answer as the model does, and was not kept",
@@ -62,12 +62,17 @@ def export(
         )
 
 
-def _tell(found: Exported, model: str, to: Path | None) -> None:
+def _tell(found: Exported, version: str, to: Path | None) -> None:
     gate = found.gate
-    typer.echo(f"{gate.rows:,} rows compared, {gate.differing:,} labels differ (at most {gate.max_differing:,})")
-    typer.echo(f"largest difference {gate.largest:.1e} (at most {gate.max_difference:.1e})")
+    typer.echo(f"rows compared       {gate.rows:,}")
+    if found.has_labels:
+        typer.echo(f"labels that differ  {gate.differing:,} (at most {gate.max_differing:,})")
+    typer.echo(f"largest difference  {gate.largest:.1e} (at most {gate.max_difference:.1e})")
     for each in found.outside:
-        typer.echo(f"not in the graph, done before it: {each}")
-    if found.digest:
-        typer.echo(f"kept: {to}" if to else f"kept with {model}")
-        typer.echo(f"sha256 {found.digest}")
+        typer.echo(f"not in the graph    {each}; done before it")
+    if not found.digest:
+        return
+    if to:
+        typer.echo(f"written             {to}; it predicts with `python {to}/predict.py rows.json`")
+    if version:
+        typer.echo(f"kept with           {version}; a variant of it may say `format: onnx`")

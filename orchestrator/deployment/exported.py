@@ -14,24 +14,23 @@ from orchestrator.model.onnx.export import Exported, Wanted
 from orchestrator.settings import Settings
 
 
-def onnx(model: str, data: Path, to: Path | None, wanted: Wanted, settings: Settings, *, by: str) -> Exported:
+def onnx(
+    model: str, data: Path, to: Path | None, wanted: Wanted, settings: Settings, *, by: str
+) -> tuple[Exported, str]:
     """Export the model that `model` names: a folder, or a registered version, in whose record the outcome is written.
 
-    Raises OrchestratorError for what cannot be exported. A form that answers otherwise than the model is not kept.
+    What came of it, and the version, "" for a folder; a form that answers otherwise than the model is not kept. Raises
+    OrchestratorError for what cannot be exported.
     """
     if Path(model).is_dir():
         if to is None:
             raise OrchestratorError("a folder has no record to keep the form in", hint="say where with --to FOLDER")
-        return _exported(Path(model), data, to, wanted, "")
+        return export.export(Path(model), data, to, wanted), ""
     known = registry.open(settings.tracking_uri, state=settings.state)
     version = known.version(reference(model))
     with tempfile.TemporaryDirectory(prefix="orc-onnx-") as scratch:
-        made = _exported(version.path, data, to or Path(scratch) / "form", wanted, version.digest)
-        folder = (to or Path(scratch) / "form") if made.digest else None
+        place = to or Path(scratch) / "form"
+        made = export.export(version.path, data, place, wanted, digest=version.digest or None)
         gate = {**asdict(made.gate), "passed": made.gate.passed, "precision": wanted.precision}
-        known.add_onnx(version.uri, folder, made.digest, gate, by=by)
-    return made
-
-
-def _exported(model: Path, data: Path, to: Path, wanted: Wanted, digest: str) -> Exported:
-    return export.export(model, data, to, wanted, digest=digest or None)
+        known.add_onnx(version.uri, place if made.digest else None, made.digest, gate, by=by)
+    return made, f"{version.name}/{version.version}"

@@ -105,3 +105,14 @@ def test_a_server_that_is_not_there_is_one_clear_error_without_its_password(
     )
     assert "secret" not in repr(models)
     assert capfd.readouterr() == ("", "")
+
+
+def test_a_server_holds_the_onnx_form_of_a_version(server: str, folder: Callable[[str], Path], tmp_path: Path) -> None:
+    made = publish(registry.open(server, state=tmp_path / "state"), folder("formed"), run="formed")
+    form = folder("the form")
+    here = registry.open(server, state=tmp_path / "state")
+    here.add_onnx(made.uri, form, digest.of(form), {"rows": 7}, by="ana")
+    elsewhere = registry.open(server, state=tmp_path / "another machine").version(made.uri)
+    assert elsewhere.onnx is not None
+    assert digest.of(elsewhere.onnx.path) == elsewhere.onnx.digest == digest.of(form)
+    assert digest.of(elsewhere.path) == digest.of(folder("formed"))

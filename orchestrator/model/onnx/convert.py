@@ -62,6 +62,7 @@ def convert(model: Model, *, precision: str = "float64") -> Converted:
         probabilities=probabilities,
         refused=names.last if refused else "",
         precision="float32" if manifest.flavor == "keras" else precision,
+        domains=graph.domains,
     )
     content: bytes = graph.model(producer="orchestrator").SerializeToString(deterministic=True)
     return Converted(content, wiring)

@@ -33,7 +33,9 @@ class Exported:
     of: str
     gate: Gate
     digest: str = ""
+    # What is done to which column before the graph, because ONNX has no words for it.
     outside: tuple[str, ...] = ()
+    has_labels: bool = True
 
 
 def export(model: Path, data: Path, to: Path, wanted: Wanted = Wanted(), *, digest: str | None = None) -> Exported:
@@ -67,13 +69,14 @@ def export(model: Path, data: Path, to: Path, wanted: Wanted = Wanted(), *, dige
                 f"{data} has no rows to compare with", hint="give rows the model was not trained on"
             )
         outside = tuple(f"{one.column}: {type(one).__name__.lower()}" for one in converted.wiring.before)
+        has_labels = loaded.manifest.problem != "regression"
         if not found.passed:
-            return Exported(of, found, outside=outside)
+            return Exported(of, found, "", outside, has_labels)
         form.save(place, loaded, converted.content, form.Form(of, converted.wiring, found))
         if to.exists():
             to.rmdir()
         shutil.move(place, to)
-    return Exported(of, found, folder.digest(to), outside)
+    return Exported(of, found, folder.digest(to), outside, has_labels)
 
 
 def _alone_too(parts: Iterable[Columns]) -> Iterator[Columns]:

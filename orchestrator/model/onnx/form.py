@@ -53,6 +53,8 @@ class Wiring:
     probabilities: str
     refused: str
     precision: str
+    # Whose operators the graph is made of; with `ai.onnx.ml` among them it is not for OpenVINO.
+    domains: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +168,7 @@ def dump(form: Form) -> str:
         "version": VERSION,
         "of": form.of,
         "precision": wiring.precision,
+        "domains": list(wiring.domains),
         "tensors": [asdict(tensor) for tensor in wiring.tensors],
         "before": [{"do": type(one).__name__.lower(), **asdict(one)} for one in wiring.before],
         "outputs": {
@@ -193,6 +196,7 @@ def read(path: Path) -> Form:
             outputs["probabilities"],
             outputs["refused"],
             document["precision"],
+            tuple(document["domains"]),
         )
         return Form(document["of"], wiring, Gate(**document["gate"]))
     except (OSError, ValueError, KeyError, TypeError) as error:

@@ -79,6 +79,11 @@ class Graph:
         self._taken.extend(graph.initializer)
         return str(graph.output[wanted].name)
 
+    @property
+    def domains(self) -> tuple[str, ...]:
+        """Whose operators are used: ONNX's own, and those for trees and categories, which not every runtime has."""
+        return tuple(sorted({each.domain or "ai.onnx" for each in self._nodes}))
+
     def model(self, *, producer: str) -> ModelProto:
         """The whole, checked."""
         from onnx import checker

@@ -50,7 +50,11 @@ def _before(place: Place, path: Path) -> Iterator[tuple[str, str]]:
     """An ONNX form may leave the first operations on columns to whoever calls it: our server does them."""
     if place.server.format[0] != "onnx" or not (path / form.NAME).is_file():
         return
-    if done := [each.column for each in form.read(path).wiring.before]:
+    wiring = form.read(path).wiring
+    if place.server.name == "openvino" and "ai.onnx.ml" in wiring.domains:
+        message = f"the ONNX form in {path} has trees, categories or linear models of ai.onnx.ml, which OpenVINO lacks"
+        yield message, "take --server triton, or leave --server out"
+    if done := [each.column for each in wiring.before]:
         message = (
             f"the ONNX form in {path} wants {', '.join(done)} made ready first, which {place.server.name} does not"
         )

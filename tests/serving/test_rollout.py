@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,7 +19,7 @@ from orchestrator.errors import BackendError, OrchestratorError
 from orchestrator.serving import declarations
 from orchestrator.serving.declarations import Declaration, Variant
 from orchestrator.serving.guard import Alarm, Rollout
-from orchestrator.serving.rollout import control, judgement, mixture, reading
+from orchestrator.serving.rollout import control, judgement, mixture, reading, undo
 from orchestrator.serving.rollout.plan import Plan, Share
 from orchestrator.serving.rollout.reading import Reading, Window
 
@@ -227,6 +229,48 @@ def test_a_version_that_keeps_its_bound_is_never_stopped_early(requests: int, al
     errors = math.floor(requests * allowed)
     alarm = Alarm(metric="error_rate", above=allowed)
     assert judgement.judge(alarm, Window(requests, errors), None, final=False).outcome == "holds"
+
+
+def test_what_a_killed_deployment_left_is_put_back(tmp_path: Path) -> None:
+    old, new = declared(variant("main", "1")), declared(variant("main", "2"))
+    declarations.write(tmp_path, new)
+    assert undo.mend(tmp_path) == [], "nobody was killed"
+    undo.keep(tmp_path, "e", old)
+    with undo.deploying(tmp_path, "e", lambda: pytest.fail("nobody else deploys")):
+        assert undo.mend(tmp_path) == [], "it is under way"
+        assert undo.previous(tmp_path, "e") == old
+    assert undo.mend(tmp_path) == ["e"]
+    assert declarations.read(tmp_path, "e") == old
+    assert undo.mend(tmp_path) == []
+    # Another version of this program may have written what this one cannot read: the endpoint goes on as it is.
+    declarations.file(tmp_path, "e").with_name(".e.before").write_text('{"version": 9}')
+    assert undo.mend(tmp_path) == ["e"]
+    assert declarations.read(tmp_path, "e") == old
+    undo.keep(tmp_path, "e", None)
+    assert undo.mend(tmp_path) == ["e"]
+    assert declarations.names(tmp_path) == [], "a first version that nothing has proved"
+
+
+def test_who_deploys_second_waits_and_says_so(tmp_path: Path) -> None:
+    said: list[str] = []
+    held, over = threading.Event(), threading.Event()
+
+    def first() -> None:
+        with undo.deploying(tmp_path, "e", lambda: None):
+            held.set()
+            over.wait(30)
+
+    thread = threading.Thread(target=first)
+    thread.start()
+    held.wait(30)
+
+    def waiting() -> None:
+        said.append("waiting")
+        over.set()
+
+    with undo.deploying(tmp_path, "e", waiting):
+        thread.join(30)
+    assert said == ["waiting"]
 
 
 @dataclass(slots=True)

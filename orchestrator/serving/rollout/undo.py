@@ -67,14 +67,19 @@ def mend(state: Path) -> list[str]:
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if not file.exists():  # Somebody else was faster.
                 continue
-            found = previous(state, name)
-            if found is None:
-                declarations.remove(state, name)
-            else:
-                declarations.write(state, found)
+            _put_back(state, name, file.read_text(encoding="utf-8"))
             forget(state, name)
             mended.append(name)
     return mended
+
+
+def _put_back(state: Path, name: str, kept: str) -> None:
+    if not kept:
+        declarations.remove(state, name)
+        return
+    # What cannot be read, such as that of another version of this program, is no reason to end an endpoint.
+    with contextlib.suppress(OrchestratorError):
+        declarations.write(state, declarations.load(kept))
 
 
 def _file(state: Path, name: str) -> Path:

@@ -71,6 +71,9 @@ def test_functions_answer_in_every_type_they_know(pack: Pack) -> None:
     assert model.platform == "handlers"
     assert ask(model, {"instances": [{"mass": 3.5, "length": 1}]}) == {"predictions": [8.0]}
     assert ask(model, "1,2\n3,4\n", "text/csv; charset=utf-8", CSV) == "4.0\n10.0\n"
+    # `curl -d` says that all it sends is a form.
+    form = "application/x-www-form-urlencoded"
+    assert ask(model, {"instances": [{"mass": 3.5, "length": 1}]}, form) == {"predictions": [8.0]}
 
 
 def test_a_class_answers_and_lives_on_one_loop(pack: Pack) -> None:

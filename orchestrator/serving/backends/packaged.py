@@ -26,6 +26,8 @@ from orchestrator.serving.backends.program import Answer, Program, Request
 from orchestrator.serving.codec import RequestError
 
 _log = logging.getLogger(__name__)
+# What a client sends that was not told what to say: nothing, and `curl -d` that it is a form. V1 is JSON.
+_UNSAID = ("", "application/x-www-form-urlencoded")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,9 @@ class PackagedModel:
 
     def respond(self, body: bytes, content_type: str, accept: str) -> tuple[bytes, str]:
         """The program's own answer to a body; one of V1 is held to the signature that a person wrote."""
-        if self.declared and program.plain_type(content_type) in ("", rows.JSON) and _has_instances(body):
+        if program.plain_type(content_type) in _UNSAID:
+            content_type = rows.JSON
+        if self.declared and program.plain_type(content_type) == rows.JSON and _has_instances(body):
             v1.decode(body, self.signature)
         answer = self._answer(Request(body, content_type, accept, {"content-type": content_type, "accept": accept}))
         return answer.body, answer.content_type

@@ -152,6 +152,7 @@ def test_a_server_with_a_token_lets_in_who_has_it(
 
         # What a kubelet asks needs none, and tells strangers no more than yes or no.
         assert ask(server.url, "/v2/health/live").json == {"live": True}
+        assert ask(server.url, "/ping").status == 200
         assert ask(server.url, "/v2/health/ready").json == {"ready": True}
         (state / "endpoints" / "torn.json").write_text("{")
         eventually(lambda: ask(server.url, "/v2/health/ready").status == 503)

@@ -117,6 +117,8 @@ def _inputs(columns: Iterable[Column]) -> str:
         for column in columns
     )
     head = "<tr><th>Column</th><th>Type</th><th></th></tr>"
+    if not rows:
+        return "<section><h3>Takes</h3><p class='soft'>Requests of its own kind, no tensors.</p></section>"
     return f"<section><h3>Takes</h3><table>{head}{rows}</table></section>"
 
 

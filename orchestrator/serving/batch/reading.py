@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
@@ -47,25 +48,50 @@ def _constant(name: str) -> Any:
 
 
 def _csv(task: Task, chunk: Chunk, types: Mapping[str, str]) -> list[Record]:
+    feeds = [(column, name, types.get(name, "any")) for column, name in task.feeds.items()]
     found = []
-    for line in chunk.lines:
+    for line, row in zip(chunk.lines, _rows(task, chunk), strict=True):
         text = line.text.decode("utf-8", "replace")
-        row: dict[str, Any] = dict.fromkeys(task.source.columns, "")
+        if isinstance(row, Bad):
+            found.append(
+                Record(row, _typed(task, dict.fromkeys(task.source.columns, ""), row, types), line.number, text)
+            )
+            continue
         given: Any
         try:
-            row = _row(line, task)
-            given = {
-                name: values.read(row[column], types.get(name, "any"), name) for column, name in task.feeds.items()
-            }
-        except UnicodeDecodeError:
-            given = Bad("the record is not UTF-8")
-        except csv.Error as error:
-            given = Bad(f"not valid CSV: {error}")
+            given = {name: values.read(row[column], kind, name) for column, name, kind in feeds}
         except InputError as error:
             given = Bad(error.message)
-        row = _typed(task, row, given, types)
-        found.append(Record(given, row, line.number, text))
+        found.append(Record(given, _typed(task, row, given, types), line.number, text))
     return found
+
+
+def _rows(task: Task, chunk: Chunk) -> list[dict[str, Any] | Bad]:
+    """The cells of each line by column; together where all are in order, one by one where not."""
+    names = task.source.columns
+    if not any(line.problem for line in chunk.lines):
+        with contextlib.suppress(UnicodeDecodeError, csv.Error):
+            texts = [line.text.decode() for line in chunk.lines]
+            read = list(csv.reader(texts, delimiter=task.source.delimiter, strict=True))
+            if len(read) == len(texts) and set(map(len, read)) == {len(names)}:
+                return [dict(zip(names, cells, strict=True)) for cells in read]
+    return [_row(line, task) for line in chunk.lines]
+
+
+def _row(line: Line, task: Task) -> dict[str, Any] | Bad:
+    if line.problem:
+        return Bad(line.problem)
+    names = task.source.columns
+    try:
+        text = io.StringIO(line.text.decode(), newline="")
+        cells = next(csv.reader(text, delimiter=task.source.delimiter, strict=True), [])
+    except UnicodeDecodeError:
+        return Bad("the record is not UTF-8")
+    except csv.Error as error:
+        return Bad(f"not valid CSV: {error}")
+    if len(cells) != len(names):
+        return Bad(f"the row has {len(cells)} cells, not {len(names)}")
+    return dict(zip(names, cells, strict=True))
 
 
 def _typed(task: Task, row: dict[str, Any], given: Any, types: Mapping[str, str]) -> dict[str, Any]:
@@ -75,17 +101,6 @@ def _typed(task: Task, row: dict[str, Any], given: Any, types: Mapping[str, str]
     if isinstance(given, Bad) and task.output == "parquet":
         return {**row, **{column: None for column, name in task.feeds.items() if types.get(name) != "string"}}
     return row
-
-
-def _row(line: Line, task: Task) -> dict[str, Any]:
-    if line.problem:
-        raise InputError(line.problem)
-    names = task.source.columns
-    text = io.StringIO(line.text.decode(), newline="")
-    cells = next(csv.reader(text, delimiter=task.source.delimiter, strict=True), [])
-    if len(cells) != len(names):
-        raise InputError(f"the row has {len(cells)} cells, not {len(names)}")
-    return dict(zip(names, cells, strict=True))
 
 
 def _parquet(task: Task, chunk: Chunk, _types: Mapping[str, str]) -> list[Record]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -17,8 +16,6 @@ from orchestrator.model.signature import Array, InputError
 
 # As the component `ingest` reads them.
 MISSING = frozenset({"", "NA", "N/A", "#N/A", "NaN", "nan", "null", "NULL"})
-_NUMBER = re.compile(r"\s*[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?\s*")
-_WHOLE = re.compile(r"[+-]?\d{1,15}")
 _BOOLEANS = {"true": True, "false": False, "1": True, "0": False}
 _KINDS = {"f": "number", "i": "integer", "u": "integer", "b": "boolean", "M": "timestamp"}
 
@@ -41,19 +38,31 @@ def read(cell: str, kind: str, name: str) -> Any:
     if cell in MISSING:
         return None
     if kind == "any":
-        return float(cell) if _NUMBER.fullmatch(cell) else cell
+        number = _number(cell)
+        return cell if number is None else number
     if kind in ("number", "integer"):
-        number = float(cell) if _NUMBER.fullmatch(cell) else float("inf")
-        if math.isinf(number) or (kind == "integer" and not number.is_integer()):
+        number = _number(cell)
+        if number is None or (kind == "integer" and not float(number).is_integer()):
             wanted = "an integer" if kind == "integer" else "a number"
             raise InputError(f"column {name!r} takes {wanted}, not {cell[:60]!r}")
-        return int(number) if kind == "integer" or _WHOLE.fullmatch(cell) else number
+        return int(number) if kind == "integer" else number
     if kind == "boolean":
         found = _BOOLEANS.get(cell.strip().lower())
         if found is None:
             raise InputError(f"column {name!r} takes true or false, not {cell[:60]!r}")
         return found
     return cell
+
+
+def _number(cell: str) -> float | int | None:
+    """The finite number a cell is; a whole one stays whole, and what only Python takes for a number is none."""
+    if cell.isdigit() and cell.isascii() and len(cell) < 16:
+        return int(cell)
+    try:
+        number = float(cell)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) and "_" not in cell else None
 
 
 def taken(value: Any) -> Any:

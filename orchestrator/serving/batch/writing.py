@@ -56,9 +56,8 @@ def _as_jsonl(task: Task, _chunk: Chunk, read: Sequence[Record], found: Sequence
 
 def _as_csv(task: Task, _chunk: Chunk, read: Sequence[Record], found: Sequence[Any]) -> bytes:
     buffer = io.StringIO(newline="")
-    writer = csv.writer(buffer, delimiter=task.source.delimiter, lineterminator="\n")
-    for record, one in zip(read, found, strict=True):
-        writer.writerow([_text(_cell(task, name, record, one)) for name in task.columns])
+    columns = [_texts(_column(task, name, read, found)) for name in task.columns]
+    csv.writer(buffer, delimiter=task.source.delimiter, lineterminator="\n").writerows(zip(*columns, strict=True))
     return buffer.getvalue().encode()
 
 
@@ -69,10 +68,7 @@ def _as_parquet(task: Task, chunk: Chunk, read: Sequence[Record], found: Sequenc
     arrays = [
         table[name].combine_chunks()
         if table is not None and name not in task.cells
-        else _array(
-            task.types.get(name, "string"),
-            [_cell(task, name, record, one) for record, one in zip(read, found, strict=True)],
-        )
+        else _array(task.types.get(name, "string"), _column(task, name, read, found))
         for name in task.columns
     ]
     return records.packed(pa.table(dict(zip(task.columns, arrays, strict=True))))
@@ -90,22 +86,25 @@ def _array(kind: str, column: list[Any]) -> Any:
     return pa.array(column, kinds[kind])
 
 
-def _cell(task: Task, name: str, record: Record, one: Any) -> Any:
+def _column(task: Task, name: str, read: Sequence[Record], found: Sequence[Any]) -> list[Any]:
+    """A column of the output: the source's own, or what the predictions have for it."""
     cell = task.cells.get(name)
     if cell is None:
-        return record.whole[name]
-    if isinstance(one, Bad):
-        return None
-    value = one[cell.output] if isinstance(one, dict) else one
+        return [record.whole[name] for record in read]
+    values = [None if isinstance(one, Bad) else one[cell.output] for one in found]
     if cell.place is None:
-        return value
-    return (list(value.values()) if isinstance(value, dict) else value)[cell.place]
+        return values
+    place = cell.place
+    if any(isinstance(value, dict) for value in values):  # By class, in the order of the classes.
+        values = [None if value is None else list(value.values()) for value in values]
+    return [None if value is None else value[place] for value in values]
 
 
-def _text(value: Any) -> str:
-    if value is None:
-        return ""
-    return str(value).lower() if isinstance(value, bool) else str(value)
+def _texts(column: list[Any]) -> list[Any]:
+    """A column as CSV has it; the writer knows numbers, texts and what is missing."""
+    if not {bool, list, dict} & set(map(type, column)):
+        return column
+    return [str(value).lower() if isinstance(value, bool) else value for value in column]
 
 
 _Writer = Callable[[Task, Chunk, Sequence[Record], Sequence[Any]], bytes]

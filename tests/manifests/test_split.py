@@ -133,15 +133,15 @@ PLAIN = Manifest(
 NATIVE = Variant(name="main", model="prices", version="4", path="", digest="x")
 
 
-def told(server: str, variant: Variant, manifest: Manifest, *, plain: bool = True) -> list[str]:
-    return [message for message, _ in servers.problems(servers.ALL[server], variant, manifest, is_plain=plain)]
+def told(server: str, variant: Variant, manifest: Manifest, *done: str) -> list[str]:
+    return [message for message, _ in servers.problems(servers.ALL[server], variant, manifest, done=done)]
 
 
 def test_kserves_scikit_learn_server_takes_only_what_it_serves_as_ours_does() -> None:
     assert told("sklearn", NATIVE, PLAIN) == []
     what = "variant 'main' (prices version 4)"
-    assert told("sklearn", NATIVE, PLAIN, plain=False) == [
-        f"{what} transforms its columns first, which KServe's scikit-learn server does not do"
+    assert told("sklearn", NATIVE, PLAIN, "impute", "scale") == [
+        f"{what} transforms its columns first (impute, scale), which KServe's scikit-learn server does not do"
     ]
     assert told("sklearn", NATIVE, replace(PLAIN, classes=("a", "b"))) == [
         f"{what} answers with classes, and KServe's scikit-learn server with their numbers"

@@ -39,9 +39,8 @@ def check_models(declaration: Declaration, place: Place) -> None:
         return
     for variant in declaration.variants:
         path = Path(variant.path)
-        found = servers.problems(
-            place.server, variant, manifest.read(path), is_plain=_is_plain(path / folder.TRANSFORM)
-        )
+        done = _operations(path / folder.TRANSFORM)
+        found = servers.problems(place.server, variant, manifest.read(path), done=done)
         for message, hint in (*found, *_before(place, path)):
             raise OrchestratorError(message, hint=hint)
 
@@ -61,12 +60,14 @@ def _before(place: Place, path: Path) -> Iterator[tuple[str, str]]:
         yield message, "leave --server out: our server does it"
 
 
-def _is_plain(file: Path) -> bool:
-    """Whether a transform gives the columns as they are, so that a server without it does the same."""
+def _operations(file: Path) -> tuple[str, ...]:
+    """What a transform does to columns before the model sees them, by name; nothing where there is none."""
     if not file.is_file():
-        return False
+        return ()
     found = transform.read(file)
-    return not found.operations and found.features == tuple(column.name for column in found.inputs)
+    is_same = found.features == tuple(column.name for column in found.inputs)
+    names = dict.fromkeys(type(each).__name__.lower() for each in found.operations)
+    return tuple(names) if names or is_same else ("select",)
 
 
 def _names(document: Source, spec: Endpoint, by: Split) -> Iterator[Problem]:

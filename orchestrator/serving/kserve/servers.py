@@ -70,8 +70,8 @@ def file(server: Server, endpoint: str) -> str:
     return server.layout.format(name=endpoint)
 
 
-def problems(server: Server, variant: Variant, found: Manifest, *, is_plain: bool) -> Iterator[tuple[str, str]]:
-    """Why this server cannot serve that version as ours would, and what to do; `is_plain`: its transform does nothing.
+def problems(server: Server, variant: Variant, found: Manifest, *, done: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    """Why this server cannot serve that version as ours would, and what to do; `done` is what its transform does.
 
     A pickle of another version may fail, or worse, answer otherwise: only the same versions are taken.
     """
@@ -85,8 +85,11 @@ def problems(server: Server, variant: Variant, found: Manifest, *, is_plain: boo
     if found.flavor != "sklearn":
         yield f"{what} is a model of {found.flavor}, not of scikit-learn", ours
         return
-    if not is_plain:
-        yield f"{what} transforms its columns first, which KServe's scikit-learn server does not do", ours
+    if done:
+        said = (
+            f"{what} transforms its columns first ({', '.join(done)}), which KServe's scikit-learn server does not do"
+        )
+        yield said, ours
     if found.classes is not None:
         message = f"{what} answers with classes, and KServe's scikit-learn server with their numbers"
         yield message, ours

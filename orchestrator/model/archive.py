@@ -16,8 +16,6 @@ from orchestrator.errors import OrchestratorError
 LARGEST = 20 * 1024**3
 MOST = 50_000
 _CHUNK = 1024 * 1024
-# What macOS and Python leave in an archive, and no model needs.
-LITTER = frozenset({"__pycache__", ".DS_Store", ".git", ".ipynb_checkpoints", ".venv"})
 
 
 def unpack(archive: Path, folder: Path, *, largest: int = LARGEST, most: int = MOST) -> None:
@@ -43,8 +41,8 @@ def unpack(archive: Path, folder: Path, *, largest: int = LARGEST, most: int = M
 
 
 def is_litter(name: PurePosixPath) -> bool:
-    """Whether a file is none of the model's: a cache, or a note of the system it comes from."""
-    return bool(LITTER.intersection(name.parts)) or name.name.startswith("._")
+    """Whether a file is none of the model's: Python's cache, or hidden, as notes of a system and secrets (.env) are."""
+    return any(part == "__pycache__" or part.startswith(".") for part in name.parts)
 
 
 def _name(archive: Path, said: str) -> PurePosixPath:

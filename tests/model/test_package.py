@@ -212,6 +212,22 @@ def test_what_is_no_signature_is_told(tmp_path: Path, text: str) -> None:
         package.read_signature(tmp_path / "signature.json")
 
 
+def test_what_is_hidden_stays_where_it_is(tmp_path: Path) -> None:
+    shutil.copytree(MODELS / "adder", tmp_path / "source")
+    for name in (".env", ".git/config", "__pycache__/model.pyc"):
+        (tmp_path / "source" / name).parent.mkdir(exist_ok=True)
+        (tmp_path / "source" / name).write_text("TOKEN=secret")
+    (tmp_path / "out").mkdir()
+    made = package.make(Wanted(tmp_path / "source"), tmp_path / "out")
+    assert sorted(made.files) == [
+        "example",
+        "program/example.json",
+        "program/features.py",
+        "program/model.py",
+        "program/more.txt",
+    ]
+
+
 def test_links_out_of_a_folder_are_refused(tmp_path: Path) -> None:
     shutil.copytree(MODELS / "adder", tmp_path / "source")
     (tmp_path / "secret").write_text("x")

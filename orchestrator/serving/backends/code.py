@@ -54,7 +54,7 @@ class Code(MetaPathFinder):
                 finally:
                     self._depth -= 1
                 return
-            hidden = {name: module for name, module in sys.modules.items() if _top(name) in self.names}
+            hidden = {name: module for name, module in sys.modules.copy().items() if _top(name) in self.names}
             said = sys.argv
             for name in hidden:
                 del sys.modules[name]
@@ -67,7 +67,7 @@ class Code(MetaPathFinder):
             finally:
                 sys.argv = said
                 sys.meta_path.remove(self)
-                self.modules = {name: each for name, each in sys.modules.items() if _top(name) in self.names}
+                self.modules = {name: each for name, each in sys.modules.copy().items() if _top(name) in self.names}
                 for name in self.modules:
                     del sys.modules[name]
                 sys.modules.update(hidden)

@@ -82,7 +82,9 @@ def load(path: Path, digest: str) -> PackagedModel:
     manifest, about = package.verified(path, digest)
     if unmet := requirements.unmet(about.requirements):
         message = f"the program needs what this environment does not have: {'; '.join(unmet)}"
-        raise OrchestratorError(message, hint=f"install it where the server runs, beside {sys.executable}")
+        raise OrchestratorError(
+            message, hint=f"install it where the server runs: beside {sys.executable}, or in its image"
+        )
     root = path / package.PROGRAM
     file, name = entry.parse(about.entry)
     code = Code(list(dict.fromkeys([(root / file).parent, root])))

@@ -160,5 +160,5 @@ def weights(
     server = local.find(settings.state)
     if server is not None:
         local.wait_ready(server.url, declaration)
-    said = ", ".join(f"{variant} {share:.3g}" for variant, share in given.shares(declaration).items())
+    said = ", ".join(f"{variant} {100 * share:.3g}%" for variant, share in given.shares(declaration).items())
     typer.echo(f"{name}: {said}" + ("" if server else " (the server is not running)"))

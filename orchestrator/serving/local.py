@@ -32,7 +32,7 @@ _STATES = {"asleep": "asleep: the next request loads it", "unloaded": "unloaded,
 _SHOWN = 10_000
 # A runner ends what carries its marks when a task is over; the server outlives the task that started it.
 # So are a task's temporary folder and the registry it was told of: neither is the server's.
-_MARKS = ("ORC_RUN", "ORC_TASK", "ORC_PIPELINE", "TMPDIR", "MLFLOW_")
+_MARKS = ("ORC_RUN", "ORC_TASK", "ORC_PROCESS", "ORC_PIPELINE", "TMPDIR", "MLFLOW_")
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +122,8 @@ def endpoints(state: Path) -> list[EndpointStatus]:
         if about is not None and about["variants"]:
             main = max(about["variants"], key=lambda variant: variant["weight"])
             note = about["reason"] or _STATES.get(about.get("state"), "")
-            found.append(EndpointStatus(name, url, True, main["model"], main["version"], note))
+            answers = about.get("state") != "unloaded"
+            found.append(EndpointStatus(name, url, answers, main["model"], main["version"], note))
             continue
         reason = about["reason"] if about else "it is being loaded" if server else "the server is not running"
         found.append(EndpointStatus(name, url, False, *_declared(state, name), reason))

@@ -54,16 +54,18 @@ def changed(declaration: Declaration, weights: Mapping[str, float]) -> Declarati
 
 def change(state: Path, name: str, weights: Mapping[str, float]) -> Declaration:
     """Declare an endpoint with these weights. Raises NotFoundError when it is not declared."""
+    if declarations.read(state, name) is None:  # Before anything is locked: that would make the folder.
+        raise NotFoundError("endpoint", name, known=declarations.names(state))
     with declarations.changing(state):
         declaration = declarations.read(state, name)
         if declaration is None:
-            raise NotFoundError("endpoint", name, known=declarations.names(state))
+            raise NotFoundError("endpoint", name)
         changed_one = changed(declaration, weights)
         declarations.write_whole(declarations.file(state, name), declarations.dump(changed_one))
     return changed_one
 
 
 def shares(declaration: Declaration) -> dict[str, float]:
-    """The part of the traffic that each variant takes, 0 to 1."""
+    """The part of the traffic that each variant takes, 0 to 1; shadows take none."""
     whole = sum(variant.weight for variant in declaration.variants)
-    return {variant.name: variant.weight / whole for variant in declaration.variants}
+    return {variant.name: variant.weight / whole for variant in declaration.variants if variant.shadow is None}

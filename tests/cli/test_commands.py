@@ -162,6 +162,17 @@ def test_schema_prints_json_schema(kind: str, orc: Orc) -> None:
         (["cancel", "abc"], 4, "error: there is no run 'abc'"),
         (["endpoints", "stop"], 2, "error: invalid value for NAME: give the NAME of an endpoint, or --all"),
         (["endpoints", "stop", "abc"], 4, "error: there is no endpoint 'abc'"),
+        (["endpoints", "weights", "abc", "main=1"], 4, "error: there is no endpoint 'abc'"),
+        (
+            ["endpoints", "weights", "abc", "main"],
+            1,
+            "error: 'main' is not a variant and its weight\n  hint: for example",
+        ),
+        (
+            ["serve", "--memory", "lots"],
+            2,
+            "error: invalid value for --memory: 'lots' is not a size: ",
+        ),
         (["schema", "run"], 2, "error: invalid value for"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",

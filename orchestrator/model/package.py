@@ -131,7 +131,7 @@ def _gathered(source: Path, program: Path) -> None:
 
 
 def _copied(source: Path, program: Path) -> None:
-    """A copy of a folder, without what is hidden in it; a link is copied as what it names, which must lie in the folder too."""
+    """A copy of a folder, without what is hidden; a link is copied as what it names, which must lie in it too."""
     root = source.resolve()
     left = archive.LARGEST
     for path in digests.files(source):

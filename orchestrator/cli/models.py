@@ -189,6 +189,7 @@ def _data(version: ModelVersion) -> dict[str, object]:
         "approval": str(version.approval),
         "aliases": list(version.aliases),
         "digest": version.digest,
+        "onnx": {"digest": version.onnx.digest, **version.onnx.gate} if version.onnx else None,
         "metrics": dict(version.metrics),
         "run": version.run,
         "created_at": version.created_at.isoformat(),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from orchestrator import registry
 from orchestrator.deployment.resolved import reference
-from orchestrator.errors import OrchestratorError
+from orchestrator.errors import NotFoundError, OrchestratorError
 from orchestrator.model.onnx import export
 from orchestrator.model.onnx.export import Exported, Wanted
 from orchestrator.settings import Settings
@@ -22,6 +22,8 @@ def onnx(
     What came of it, and the version, "" for a folder; a form that answers otherwise than the model is not kept. Raises
     OrchestratorError for what cannot be exported.
     """
+    if not data.is_file():  # Told before the registry is asked.
+        raise NotFoundError("data file", str(data))
     if Path(model).is_dir():
         if to is None:
             raise OrchestratorError("a folder has no record to keep the form in", hint="say where with --to FOLDER")

@@ -86,6 +86,8 @@ def test_a_form_that_answers_alike_is_written_with_what_was_compared(penguins: P
     assert about.gate.largest < 1e-9
     assert [one.column for one in about.wiring.before] == ["year"]
     assert form.read(edge) == form.load(edge, folder.digest(edge)).form
+    with pytest.raises(OrchestratorError, match="is the ONNX form of a model, not the model"):
+        folder.load(edge)
 
 
 def test_rows_may_come_as_csv_parquet_or_json_lines(tmp_path: Path, penguins: Path) -> None:

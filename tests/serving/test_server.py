@@ -177,7 +177,7 @@ def test_a_port_that_is_taken_is_an_error_only_when_asked_for(state: Path, serve
 def test_it_listens_on_loopback_and_forgets_who_started_it(
     state: Path, penguins: Any, declaration: Declare, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("ORC_RUN", "ORC_TASK", "ORC_TASK_ATTEMPT", "ORC_PIPELINE"):
+    for name in ("ORC_RUN", "ORC_TASK", "ORC_TASK_ATTEMPT", "ORC_PROCESS", "ORC_PIPELINE"):
         monkeypatch.setenv(name, "mark")
     start(state, declaration("penguins", penguins))
     found = local.find(state)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from orchestrator.model.manifest import Class
 from orchestrator.model.signature import Array, Columns, Signature
 from orchestrator.serving.hosted import Model
 
@@ -26,6 +27,11 @@ class OnnxModel:
     prediction: str
     probabilities: str
     platform: str = PLATFORM
+
+    @property
+    def classes(self) -> tuple[Class, ...] | None:
+        """What the columns of the probabilities are, for explanations and files."""
+        return self.loaded.manifest.classes
 
     def outputs(self, columns: Columns) -> dict[str, Array]:
         predicted = self.loaded.predict(columns)

@@ -85,9 +85,9 @@ def plan_of(previous: Declaration | None, declaration: Declaration, say: Say) ->
     plan = Plan.of(declaration.spec.rollout)
     if mixture.new_variants(previous, declaration) and previous is not None:
         return plan
-    if plan.is_by_shares:
+    if plan.alarms:
         why = "the same versions are served already" if previous else "nothing was served before"
-        say(f"no {plan.strategy}: {why}")
+        say(f"{f'no {plan.strategy}' if plan.is_by_shares else 'no alarm is watched'}: {why}")
     return Plan()
 
 

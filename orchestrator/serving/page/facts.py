@@ -9,6 +9,7 @@ from orchestrator.serving import counts
 from orchestrator.serving.capture.captures import Standing
 from orchestrator.serving.counts import Endpoint
 from orchestrator.serving.declarations import Declaration
+from orchestrator.stores import objects
 
 _MODES = {
     "serverless": "its models are unloaded when nobody asked for {idle}, and loaded by the next request",
@@ -37,7 +38,7 @@ def listed(declaration: Declaration, counted: Endpoint, capture: Standing | None
 def _facts(declaration: Declaration, counted: Endpoint, capture: Standing | None) -> Iterator[tuple[str, str]]:
     spec = declaration.spec
     if spec.mode in _MODES:
-        output = spec.asynchronous.output if spec.asynchronous else ""
+        output = objects.shown(spec.asynchronous.output) if spec.asynchronous else ""
         yield "Mode", escape(f"{spec.mode}: " + _MODES[spec.mode].format(idle=spec.scaling.idle, output=output))
     limits = spec.limits
     yield (
@@ -68,7 +69,9 @@ def _facts(declaration: Declaration, counted: Endpoint, capture: Standing | None
 def _capture(sample: float, to: str, counted: Endpoint, standing: Standing | None) -> str:
     kept = f"{counted.captured:,} of {counted.requests:,} requests"
     dropped = counts.said(counted.capture_dropped)
-    said = f"{sample:g} % to <code>{escape(to)}</code>; kept {kept}" + (f", dropped: {dropped}" if dropped else "")
+    said = f"{sample:g} % to <code>{escape(objects.shown(to))}</code>; kept {kept}" + (
+        f", dropped: {dropped}" if dropped else ""
+    )
     if standing is not None and standing.stopped:
         said += f"<br><strong class='bad'>Stopped: {escape(standing.stopped)}</strong>"
     return said

@@ -289,6 +289,15 @@ def test_a_program_is_called_by_one_at_a_time_unless_it_says_otherwise(pack: Pac
     assert len(together) == 2
 
 
+def test_what_load_sets_is_called(pack: Pack) -> None:
+    source = (
+        "class A:\n  async def load(self):\n    self.predict = self.twice\n"
+        "  def predict(self, p): raise NotImplementedError\n"
+        "  async def twice(self, p): return [2 * p['instances'][0][0]]\n"
+    )
+    assert ask(load(pack(model=source)), '{"instances": [[4]]}') == {"predictions": [8]}
+
+
 def test_a_signature_that_was_written_holds_requests_to_it(pack: Pack, tmp_path: Path) -> None:
     told, folder = tmp_path / "signature.json", tmp_path / "held"
     told.write_text('{"inputs": [{"name": "mass", "type": "number"}, {"name": "length", "type": "number"}]}')

@@ -96,6 +96,10 @@ class Code(MetaPathFinder):
         within = str((globals or {}).get("__package__") or "") if level else name
         if _top(within) not in self.names or self._is_loading:
             return builtins.__import__(name, globals, locals, fromlist or (), level)
+        known = None if level else self.modules.get(name)
+        if known is not None and all(hasattr(known, each) for each in fromlist or ()):
+            # A statement in a function that runs for each request: nothing is left to import.
+            return known if fromlist else self.modules[_top(name)]
         with self.shown():
             return builtins.__import__(name, globals, locals, fromlist or (), level)
 

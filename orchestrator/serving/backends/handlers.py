@@ -53,7 +53,7 @@ class Context:
 
 @dataclass(frozen=True, slots=True)
 class Handlers:
-    """The functions of a program, and the model that its model_fn loaded."""
+    """The functions of a program, each called with a context behind its own arguments, and the model they are for."""
 
     model: Any
     folder: str
@@ -74,11 +74,10 @@ class Handlers:
             except UnicodeDecodeError:
                 raise InputError(f"the body is not UTF-8, as {kind} has to be") from None
         if self.transform is not None:
-            given = program.called(self.transform, self.model, body, kind, accept, context, least=4)
+            given = self.transform(self.model, body, kind, accept, context)
         else:
-            data = program.called(self.input, body, kind, context, least=2)
-            predicted = program.called(self.predict, data, self.model, context, least=2)
-            given = program.called(self.output, predicted, accept, context, least=2)
+            data = self.input(body, kind, context)
+            given = self.output(self.predict(data, self.model, context), accept, context)
         return program.written(given, context.response_type or accept, _encoded)
 
     def tensors(self, _columns: Columns) -> dict[str, Array] | None:
@@ -96,14 +95,15 @@ def start(module: ModuleType, folder: Path) -> Handlers:
     more = [f"{name}_fn" for name in ("input", "predict", "output") if found[name] is not None]
     if transform is not None and more:
         raise OrchestratorError(f"{module.__name__}.py has transform_fn, which does all of it, and {', '.join(more)}")
-    model = program.called(load, str(folder), Context(str(folder)), least=1)
+    model = program.caller(load, 2)(str(folder), Context(str(folder)))
     return Handlers(
         model,
         str(folder),
-        transform,
-        found["input"] or _input,
-        found["predict"] or _predict,
-        found["output"] or _output,
+        program.caller(transform, 5, least=4) if transform is not None else None,
+        program.caller(found["input"] or _input, 3, least=2),
+        program.caller(found["predict"] or _predict, 3, least=2),
+        program.caller(found["output"] or _output, 3, least=2),
+        program.is_safe(module),
     )
 
 

@@ -82,9 +82,11 @@ def is_safe(thing: object) -> bool:
     return getattr(thing, "thread_safe", False) is True
 
 
-def called(function: Callable[..., Any], *arguments: Any, least: int = 1) -> Any:
-    """Call a function with as many of the arguments as it takes: later ones (headers, a context) may be left out."""
-    return function(*arguments[: max(least, taken(function, len(arguments)))])
+def caller(function: Callable[..., Any], most: int, *, least: int = 1) -> Callable[..., Any]:
+    """The function, to be called with `most` arguments: it gets as many as it takes, without the later ones (headers,
+    a context) that it leaves out."""
+    count = max(least, taken(function, most))
+    return function if count == most else lambda *arguments: function(*arguments[:count])
 
 
 def taken(function: Callable[..., Any], most: int) -> int:

@@ -12,7 +12,7 @@ import inspect
 import json
 import sys
 import threading
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,8 @@ class Instance:
     """An instance of the class, loaded."""
 
     model: Any
+    methods: tuple[Callable[..., Any], ...]
+    """What a request goes through, each called with the headers of request and answer behind what the last one gave."""
     loop: Loop | None = None
     """Of a class with async methods: all of a request then happens on it, as on KServe's."""
 
@@ -74,16 +76,10 @@ class Instance:
         return {each.name: np.asarray(each.as_numpy()) for each in given.outputs}
 
     def _answered(self, payload: Any, headers: Mapping[str, str]) -> Any:
-        methods = [
-            method
-            for name in METHODS
-            if callable(method := getattr(self.model, name, None))
-            and (name != "validate" or _is_of_kserve(type(self.model)))
-        ]
         if self.loop is not None:
-            return self.loop.run(_awaited(methods, payload, headers))
-        for method in methods:
-            payload = program.called(method, payload, dict(headers), {})
+            return self.loop.run(_awaited(self.methods, payload, headers))
+        for method in self.methods:
+            payload = method(payload, dict(headers), {})
         return payload
 
 
@@ -111,17 +107,21 @@ def start(kind: Any, folder: Path, name: str) -> Instance:
     if not inspect.isclass(kind):
         raise OrchestratorError(f"{name} is a {type(kind).__name__}, not a class")
     model = kind(**_given(kind, folder, name))
-    methods = [getattr(model, each, None) for each in ("load", *METHODS)]
-    loop = Loop() if any(inspect.iscoroutinefunction(each) for each in methods) else None
-    if callable(load := methods[0]):
+    loop: Loop | None = None
+    if callable(load := getattr(model, "load", None)):
         told = load(**_given(load, folder, name))
-        if loop is not None and inspect.isawaitable(told):
-            told = loop.run(_awaited([lambda _: told], None, {}))
+        if inspect.isawaitable(told):
+            loop = Loop()
+            told = loop.run(_result(told))
         if told is False:
             raise OrchestratorError(f"load of {kind.__name__} says that the model is not ready: it returned False")
+    # After load, which may be what sets them.
+    methods = [getattr(model, each, None) for each in METHODS if each != "validate" or _is_of_kserve(kind)]
     if not callable(getattr(model, "predict", None)):
         raise OrchestratorError(f"the class {kind.__name__} has no method predict")
-    return Instance(model, loop)
+    if loop is None and any(inspect.iscoroutinefunction(method) for method in methods):
+        loop = Loop()
+    return Instance(model, tuple(program.caller(each, 3) for each in methods if callable(each)), loop)
 
 
 def _given(function: Callable[..., Any], folder: Path, name: str) -> dict[str, str]:
@@ -143,10 +143,14 @@ def _given(function: Callable[..., Any], folder: Path, name: str) -> dict[str, s
 async def _awaited(methods: Sequence[Callable[..., Any]], payload: Any, headers: Mapping[str, str]) -> Any:
     """The methods, one after the other, each awaited where that is needed."""
     for method in methods:
-        payload = program.called(method, payload, dict(headers), {})
+        payload = method(payload, dict(headers), {})
         if inspect.isawaitable(payload):
             payload = await payload
     return payload
+
+
+async def _result(awaited: Awaitable[Any]) -> Any:
+    return await awaited
 
 
 def _is_of_kserve(kind: type) -> bool:

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from sklearn.ensemble import RandomForestClassifier
 
 from orchestrator.errors import OrchestratorError
 from orchestrator.model import shapley
@@ -192,3 +193,25 @@ def test_the_mode_of_every_column_is_a_baseline() -> None:
     assert found["n"].tolist() == [1.0]
     assert found["t"].tolist() == ["b"]
     assert np.isnan(found["empty"]).tolist() == [True]
+
+
+def test_a_forest_against_the_mode_of_its_training_data() -> None:
+    """AS-22: local values sum to f(x) - f(baseline), and what a column counts for is the mean of their sizes."""
+    draw = np.random.default_rng(9)
+    matrix = draw.integers(0, 4, size=(200, 12)).astype(float)
+    forest = RandomForestClassifier(10, random_state=0).fit(matrix, (matrix[:, 0] * matrix[:, 1] > 3).astype(int))
+    model = Formula(
+        numbers(12, bent).signature,
+        lambda columns: {
+            "label": np.empty(len(columns["x0"]), dtype=object),
+            "probabilities": forest.predict_proba(np.stack(list(columns.values()), axis=1)),
+        },
+        classes=("no", "yes"),
+    )
+    baseline = shapley.mode(table(matrix))
+    told = shapley.explain(model, table(matrix[:20]), baseline, exact=8)
+    expected = forest.predict_proba(matrix[:20]) - forest.predict_proba(np.stack(list(baseline.values()), axis=1))
+    np.testing.assert_allclose(told.values.sum(axis=1), expected, atol=1e-12)
+    importance = told.importance("mean_abs")["yes"]
+    assert importance["x5"] == pytest.approx(np.abs(told.values[:, 5, 1]).mean())
+    assert sorted(importance, key=lambda name: -importance[name])[:2] in (["x0", "x1"], ["x1", "x0"])

@@ -122,7 +122,7 @@ def load(path: Path, digest: str | None = None) -> Model:
     if digest is not None:
         _expect(path, digest)
     if manifest.flavor == "onnx":
-        hint = "take the model it is a form of; a server, `orc batch` and the folder's own predict.py answer from this one"
+        hint = "take the model it is a form of; a server, `orc batch` and its predict.py answer from this one"
         raise OrchestratorError(f"{path} is the ONNX form of a model, not the model", hint=hint)
     if manifest.flavor not in ESTIMATOR:
         hint = "deploy it, and ask its endpoint"

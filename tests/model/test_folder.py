@@ -108,7 +108,7 @@ def test_a_folder_that_was_forged_whole_is_caught_by_the_registry_s_digest(saved
     ("change", "message"),
     [
         ({"version": 2}, "format version 2, this program reads 1"),
-        ({"flavor": "onnx"}, "a model that this program does not know"),
+        ({"flavor": "pmml"}, "a model that this program does not know"),
         ({"files": {}}, r"names files \[\], expected"),
         ({"files": {"../../etc/passwd": "0"}}, "names files"),
         ({"signature": None}, "is not the manifest of a model"),

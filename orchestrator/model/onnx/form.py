@@ -32,6 +32,7 @@ FLAVOR = "onnx"
 NAME = "form.json"
 GRAPH = "model.onnx"
 RUNNER = "predict.py"
+_FILES = (GRAPH, NAME, folder.TRANSFORM, RUNNER)
 _PACKAGES = ("numpy", "onnx", "onnxruntime", "skl2onnx", "scikit-learn", "keras", "tf2onnx")
 
 
@@ -112,7 +113,7 @@ def save(path: Path, model: folder.Model, content: bytes, form: Form) -> Manifes
     (path / NAME).write_text(dump(form), encoding="utf-8")
     (path / folder.TRANSFORM).write_text(transforms.dump(model.transform), encoding="utf-8")
     shutil.copyfile(runner.__file__, path / RUNNER)
-    files = {name: digests.of_file(path / name) for name in (GRAPH, NAME, folder.TRANSFORM, RUNNER)}
+    files = {name: digests.of_file(path / name) for name in _FILES}
     complete = replace(model.manifest, flavor="onnx", versions=_versions(), files=files)
     (path / manifests.NAME).write_text(manifests.dump(complete), encoding="utf-8")
     return complete
@@ -126,6 +127,8 @@ def load(path: Path, digest: str | None = None, *, threads: int = 1) -> Loaded:
     if digest is not None and (found := folder.digest(path)) != digest:
         hint = "the folder was changed after it was exported; export the model again"
         raise OrchestratorError(f"the ONNX form {path} has digest {found}, expected {digest}", hint=hint)
+    if set(manifest.files) != set(_FILES):
+        raise OrchestratorError(f"the ONNX form {path} names files {sorted(manifest.files)}, expected {sorted(_FILES)}")
     for name, expected in manifest.files.items():
         if not (path / name).is_file() or digests.of_file(path / name) != expected:
             raise OrchestratorError(f"the ONNX form {path} is not intact: {name}", hint="export the model again")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from orchestrator.errors import BackendError, NotFoundError
 from orchestrator.stores import artifacts, objects, uploads
 
 _SIGNS = "*?["
+_BUFFER = 1024 * 1024
 _GZIP = b"\x1f\x8b"
 
 
@@ -67,8 +69,9 @@ def opened(uri: str) -> Iterator[tuple[IO[bytes], int]]:
     with uploads.telling(objects.shown(uri), "read"):
         system, place = uploads.system_of(uri)
         stream, size = system.open(place, "rb"), int(system.info(place).get("size") or 0)
-    with stream:
-        yield stream, size
+    # Files of some systems know only half of what a file of Python's can do.
+    with io.BufferedReader(stream, _BUFFER) as file:
+        yield file, size
 
 
 def unpacked(stream: IO[bytes]) -> IO[bytes]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 import numpy as np
 
@@ -223,19 +224,11 @@ def _tensor(graph: Graph, place: Place) -> str:
 
 
 def _joined(graph: Graph, places: Sequence[Place]) -> str:
-    """Columns as one tensor, in their order."""
-    pieces: list[list[Place]] = []
-    for place in places:
-        if pieces and pieces[-1][-1].tensor == place.tensor:
-            pieces[-1].append(place)
-        else:
-            pieces.append([place])
-    tensors = [_piece(graph, piece) for piece in pieces]
-    return tensors[0] if len(tensors) == 1 else graph.add("Concat", *tensors, axis=1)
-
-
-def _piece(graph: Graph, piece: Sequence[Place]) -> str:
-    indices = [place.index for place in piece]
-    if indices == list(range(piece[0].width)):
-        return piece[0].tensor
-    return graph.add("Gather", piece[0].tensor, graph.constant(indices, "int64"), axis=1)
+    """Columns as one tensor, in their order: the tensors they are in beside each other, then the columns picked."""
+    widths = {place.tensor: place.width for place in places}
+    whole = next(iter(widths)) if len(widths) == 1 else graph.add("Concat", *widths, axis=1)
+    starts = dict(zip(widths, accumulate(widths.values(), initial=0), strict=False))
+    indices = [starts[place.tensor] + place.index for place in places]
+    if indices == list(range(sum(widths.values()))):
+        return whole
+    return graph.add("Gather", whole, graph.constant(indices, "int64"), axis=1)

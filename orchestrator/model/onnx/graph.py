@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -75,9 +76,12 @@ class Graph:
             for place, name in enumerate(node.input):
                 if name == fed:
                     node.input[place] = matrix
-        self._nodes.extend(graph.node)
-        self._taken.extend(graph.initializer)
-        return str(graph.output[wanted].name)
+        result = str(graph.output[wanted].name)
+        nodes = _leading_to(result, graph.node)
+        self._nodes.extend(nodes)
+        used = {name for node in nodes for name in node.input}
+        self._taken.extend(each for each in graph.initializer if each.name in used)
+        return result
 
     @property
     def domains(self) -> tuple[str, ...]:
@@ -99,6 +103,17 @@ class Graph:
     def _name(self) -> str:
         self._count += 1
         return f"/{self._count}"
+
+
+def _leading_to(result: str, nodes: Iterable[NodeProto]) -> list[NodeProto]:
+    """The operators that a result needs: a converter also writes those of outputs that nobody asks for."""
+    needed = {result}
+    kept = []
+    for node in reversed(list(nodes)):
+        if needed.intersection(node.output):
+            needed.update(node.input)
+            kept.append(node)
+    return kept[::-1]
 
 
 def _tensor(name: str, array: Array, kind: str) -> TensorProto:

@@ -86,7 +86,8 @@ def unpacked(stream: IO[bytes]) -> IO[bytes]:
 
 def _below(root: str, files: Mapping[str, str], uri: str) -> list[Found]:
     """The files by what they are called below a root, but hidden ones."""
-    named = {path.removeprefix(root).lstrip("/"): where for path, where in files.items()}
+    above = root.rstrip("/") + "/"
+    named = {path.removeprefix(above): where for path, where in files.items()}
     found = [
         Found(named[name], name) for name in sorted(named) if not any(part.startswith(".") for part in name.split("/"))
     ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -55,7 +55,7 @@ class Gate:
 
     application: ASGIApp
     tokens: Tokens | None
-    refused: Callable[[int], None] = field(default=lambda _: None)
+    refused: Callable[[int, str], None]  # With the status, and the address of who asked.
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -71,7 +71,8 @@ class Gate:
             scope[STRANGER] = True
             await self.application(scope, receive, send)
         else:
-            self.refused(found.status)
+            client = scope.get("client")
+            self.refused(found.status, client[0] if client else "")
             await _refuse(found, send)
 
 

@@ -16,10 +16,14 @@ _BACKLOG = 2048
 
 
 @contextlib.contextmanager
-def listening(options: Options) -> Iterator[socket.socket]:
-    """A listening socket where the options say. Raises OrchestratorError when others could reach it unasked."""
+def listening(options: Options, before: int | None = None) -> Iterator[socket.socket]:
+    """A listening socket where the options say. Raises OrchestratorError when others could reach it unasked.
+
+    `before` is the port of a server that was killed: what was pasted somewhere goes on working.
+    """
     host, port = options.host, options.port
-    tried = [port] if port is not None else list(range(DEFAULT_PORT, DEFAULT_PORT + _PORTS_TRIED))
+    free = dict.fromkeys([before or DEFAULT_PORT, *range(DEFAULT_PORT, DEFAULT_PORT + _PORTS_TRIED)])
+    tried = [port] if port is not None else [*free]
     for number in tried:
         try:
             family, _, _, _, address = socket.getaddrinfo(host, number, type=socket.SOCK_STREAM)[0]

@@ -53,6 +53,14 @@ def find(state: Path) -> Server | None:
         return None
 
 
+def port_before(state: Path) -> int | None:
+    """The port of a server that was killed here, and had no time to forget it."""
+    try:
+        return int(json.loads(_file(state).read_bytes())["port"])
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+
+
 def write(state: Path, server: Server) -> None:
     """Say where this process serves."""
     partial = state / f".server.json.{os.getpid()}"

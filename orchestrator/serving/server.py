@@ -28,7 +28,8 @@ def serve(state: Path, options: Options | None = None) -> None:
     # Before anybody can connect: what is wrong with them is told at once.
     tokens = Tokens(options.token_file) if options.token_file else None
     certificate = Certificate(options.certificate, options.key) if options.certificate and options.key else None
-    with place.held(state), listening(options) as listener:
+    before = place.port_before(state)
+    with place.held(state), listening(options, before) as listener:
         about = _about(listener, options)
         voice.speak()
         place.write(state, about)

@@ -10,6 +10,7 @@ import os
 import signal
 import socket
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -37,6 +38,7 @@ POLL_SECONDS = 0.3
 # How long a server that was started for a deployment waits for its first declaration.
 PATIENCE_SECONDS = 15.0
 _KEEP_ALIVE_SECONDS = 75
+_SILENCE_SECONDS = 60.0
 
 _log = logging.getLogger(__name__)
 
@@ -52,6 +54,8 @@ class Worker:
     metrics: Metrics
     peers: Alone | Fleet = field(default_factory=Alone)
     failure: str = ""
+    _strangers: deque[str] = field(default_factory=lambda: deque(maxlen=10))
+    _told: float = -math.inf
     # Its own thread: the loop's are waited for at the end, and a model that is being loaded cannot be stopped.
     _looks: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "declarations"))
 
@@ -128,8 +132,17 @@ class Worker:
         """Whether something else guards the server."""
         return self.options.insecure and self.tokens is None
 
-    def _refused(self, status: int) -> None:
+    def _refused(self, status: int, client: str) -> None:
         self.metrics.request("", "", "", "", status)
+        self._strangers.append(client)
+
+    def _tell_of_strangers(self, now: float) -> None:
+        """Not of each: whoever guesses tokens would fill the disk."""
+        if self._strangers and now - self._told > _SILENCE_SECONDS:
+            known = ", ".join(sorted(set(self._strangers)))
+            _log.warning("requests were not let in, the last ones from %s", known)
+            self._strangers.clear()
+            self._told = now
 
     @staticmethod
     def _orphaned(server: uvicorn.Server, until: int) -> None:
@@ -144,7 +157,9 @@ class Worker:
             # What was asked is answered before the server ends; no answer takes longer than this.
             config = server.config
             config.timeout_graceful_shutdown = math.ceil(declarations.longest_answer(_served(host)))
-            wire.hurry(server.server_state.connections, time.monotonic())
+            now = time.monotonic()
+            wire.hurry(server.server_state.connections, now)
+            self._tell_of_strangers(now)
             if self.tokens is not None:
                 self.tokens.refresh()
             if self.certificate is not None:

@@ -160,6 +160,7 @@ def test_a_server_with_a_token_lets_in_who_has_it(
         assert "torn" in ask(server.url, "/v2/health/ready", headers=bearer()).json["error"]
         (state / "endpoints" / "torn.json").unlink()
 
+        eventually(lambda: "not let in, the last ones from 127.0.0.1" in server.log.read_text())
         counted = ask(server.url, "/metrics", headers=bearer()).text
         assert 'request_errors_total{kind="access",model_name="",variant=""}' in counted
 

@@ -21,6 +21,9 @@ from orchestrator.serving.exchange import Observer
 
 # Below this the hop to another thread (15 to 37 us) costs more than the wait it saves the others.
 SHORT_SECONDS = 0.0005
+# What keeps everybody else waiting for so long is noticed.
+LONG_SECONDS = 0.01
+_PACE = 1.1
 
 
 class Model(Protocol):
@@ -57,12 +60,22 @@ class Asleep:
 
 @dataclass(slots=True)
 class Cost:
-    """How long a model's small requests took lately: it decides whether they are answered on the event loop."""
+    """How long a model's small requests usually take: it decides whether they are answered on the event loop.
+
+    It follows their median. On a busy machine one in a few calls is interrupted for milliseconds, which says nothing of
+    the model; two long ones in a row do, and count at once.
+    """
 
     seconds: float = SHORT_SECONDS * 2
+    was_long: bool = False
 
     def observe(self, seconds: float) -> None:
-        self.seconds += (seconds - self.seconds) * 0.2
+        is_long = seconds > LONG_SECONDS
+        if is_long and self.was_long:
+            self.seconds = seconds
+        else:
+            self.seconds *= _PACE if seconds > self.seconds else 1 / _PACE
+        self.was_long = is_long
 
     @property
     def is_short(self) -> bool:

@@ -80,7 +80,8 @@ class Residents:
             known = status.hosted
             if known is None or known.asleep:
                 return
-            status.hosted, status.size = hosted.rest(known), 0
+            # The last call for it has its models, too.
+            status.hosted, status.size, status.waking = hosted.rest(known), 0, None
             self._here.pop(status.name, None)
         self._metrics.loaded_bytes(status.name, 0)
         _log.info("%s: unloaded, %s", status.name, why)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import shutil
 import subprocess
 import sys
 import time
+import weakref
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.errors import OrchestratorError
-from orchestrator.serving import declarations, local, residence
+from orchestrator.serving import backends, declarations, local, residence
 from orchestrator.serving.codec import RequestError
 from orchestrator.serving.residence import Resident, Room
 
@@ -195,3 +197,45 @@ def place(state: Path) -> str:
     server = local.find(state)
     assert server is not None
     return server.url
+
+
+class Light:
+    """A model that can be asked whether anybody still has it."""
+
+    def __init__(self, model: Any) -> None:
+        self.signature, self.platform, self.example = model.signature, model.platform, model.example
+        self._model = model
+
+    def outputs(self, columns: Any) -> Any:
+        return self._model.outputs(columns)
+
+
+@pytest.mark.parametrize("batching", [None, {"rows": 8, "delay": "1ms"}])
+def test_nothing_keeps_a_model_that_was_unloaded(
+    core: Any, penguins: Any, declaration: Declare, told: Declare, batching: Any
+) -> None:
+    seen: list[weakref.ref[Light]] = []
+
+    def load(path: Path, digest: str) -> Light:
+        model = Light(backends.load(path, digest))
+        seen.append(weakref.ref(model))
+        return model
+
+    inside = core(load=load)
+    declared = told(declaration("penguins", penguins, penguins), batching=batching, shadows={"v2": 100})
+    inside.declare(serverless(told, declared, "1h"))
+
+    async def crowd() -> None:
+        await asyncio.gather(*(inside.ask("penguins", penguins.examples) for _ in range(20)))
+
+    for turn in range(1, 3):
+        asyncio.run(crowd())
+        assert sum(each() is not None for each in seen) == 1, "of all that were ever loaded"
+        inside.host.endpoints["penguins"].used -= 3600
+        deadline = time.monotonic() + 30
+        while any(each() is not None for each in seen):
+            assert time.monotonic() < deadline, "somebody has it still"
+            inside.host.refresh()
+            gc.collect()
+            time.sleep(0.01)
+        assert len(seen) == turn

@@ -76,7 +76,7 @@ def render(
     settings = options.read()
     with extras.needed("mlflow"):
         from orchestrator.deployment import resolved, stored
-        from orchestrator.serving.kserve import manifests, objects, servers
+        from orchestrator.serving.kserve import manifests, notes, objects, servers
 
         place = objects.Place(
             namespace or settings.cluster_namespace or "default",
@@ -91,6 +91,8 @@ def render(
     said = "uploaded" if upload else "expected"
     for uri in uris:  # Beside what is printed, which is for kubectl.
         typer.echo(f"{said}: {uri}", err=True)
+    for note in notes.notes(declaration.spec, place, split.value):
+        typer.echo(f"note: {note}", err=True)
     files.give(_text(found), output)
 
 

@@ -17,7 +17,7 @@ from orchestrator.model.manifest import Manifest
 from orchestrator.model.signature import Signature
 from orchestrator.serving import endpoint
 from orchestrator.serving.declarations import Variant
-from orchestrator.serving.kserve import canary, check, objects, servers, split
+from orchestrator.serving.kserve import canary, check, notes, objects, servers, split
 from orchestrator.serving.kserve.manifests import Split
 from tests.manifests import cases
 
@@ -163,3 +163,32 @@ def test_servers_of_onnx_take_onnx(server: str) -> None:
     assert told(server, NATIVE, PLAIN) == [
         f"variant 'main' (prices version 4) is served as it was trained, and {server} takes ONNX"
     ]
+
+
+NOTES = {
+    "small": (),
+    "shares": (),
+    "gpu": ("metrics-server",),
+    "idle": ("`servingRuntime.knative`",),
+    "requests": ("KEDA", "Prometheus at http://prometheus-operated.monitoring.svc:9090"),
+    "gateway": ("metrics-server", "Gateway API"),
+    "graph": ("KEDA", "Prometheus at", "V1 only"),
+    "queue": (),
+}
+
+
+@pytest.mark.parametrize("name", NOTES)
+def test_what_a_cluster_must_have_is_said(name: str) -> None:
+    case = cases.read(cases.HERE / name)
+    found = notes.notes(case.declaration.spec, case.place, case.by)
+    assert len(found) == len(NOTES[name])
+    assert all(part in line for part, line in zip(NOTES[name], found, strict=True))
+
+
+def test_where_replicas_write_is_not_reached_by_itself() -> None:
+    case = cases.read(cases.HERE / "queue")
+    (found,) = notes.notes(case.declaration.spec, replace(case.place, reached=()), "server")
+    assert "; s3://results is let through by networkPolicies.extra.predictorsTo" in found
+    idle = cases.read(cases.HERE / "idle").declaration.spec
+    device = idle.model_copy(update={"resources": case.declaration.spec.resources})
+    assert "podspec-tolerations" in notes.notes(device, case.place, "server")[1]

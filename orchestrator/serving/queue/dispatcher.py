@@ -28,6 +28,7 @@ _log = logging.getLogger(__name__)
 TICK_SECONDS = 0.25
 # A process that had nothing to do for so long ends: without requests an endpoint takes no memory for answering them.
 IDLE_SECONDS = 60.0
+_AGAIN_SECONDS = 5.0
 _PRUNE_SECONDS = 3600.0
 _CLOSE_SECONDS = 10.0
 
@@ -97,7 +98,8 @@ class Dispatcher:
         for name, declaration in declared.items():
             wanted = declaration.spec.asynchronous
             if wanted is not None:
-                self._fill(declaration, wanted)
+                if self._store.waiting(name):
+                    self._fill(declaration, wanted)
                 self._ending.metrics.queued(name, self._store.waiting(name))
         self._dismiss(declared)
         if now - self._pruned > _PRUNE_SECONDS:
@@ -111,7 +113,12 @@ class Dispatcher:
             item = self._store.claim(declaration.name, time.time())
             if item is None:
                 return
-            arguments = (item, self._hand(declaration), wanted)
+            try:
+                arguments = (item, self._hand(declaration), wanted)
+            except Exception:
+                # No process could be started, which is not the request's fault.
+                self._store.put_back(item.id, time.time() + _AGAIN_SECONDS, counted=False)
+                raise
             thread = threading.Thread(target=self._answer, args=arguments, name=f"queue-{item.id[:8]}", daemon=True)
             with self._lock:
                 self._busy[item.id] = (item, thread)

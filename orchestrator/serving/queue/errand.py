@@ -31,8 +31,8 @@ def run(item: Item, hand: Hand, wanted: Asynchronous, *, state: Path, folder: Pa
     except (objects.TooLargeError, objects.TooSlowError, _RefusedError) as error:
         return Outcome("Failed", error.message, code=400)
     except BackendError as error:
-        gone = isinstance(error.__cause__, FileNotFoundError)
-        return Outcome("Failed", error.message, code=400 if gone else 500, retry=not gone)
+        final = _is_final(error.__cause__)
+        return Outcome("Failed", error.message, code=400 if final else 500, retry=not final)
     else:
         return outcome
     finally:
@@ -55,6 +55,14 @@ def write_failure(item: Item, outcome: Outcome) -> None:
     """Say where a client looks for it why there is no answer. Raises BackendError."""
     said = {"error": outcome.reason, "status": outcome.code, "inferenceId": item.inference}
     objects.put(item.failure, json.dumps(said, ensure_ascii=False).encode() + b"\n")
+
+
+def _is_final(cause: BaseException | None) -> bool:
+    """Whether it would be the same a moment later: what is not there, or not for us."""
+    status = getattr(cause, "code", None)  # Of an answer over HTTP.
+    if isinstance(status, int):
+        return status < 500 and status not in (408, 429)
+    return isinstance(cause, FileNotFoundError | PermissionError | IsADirectoryError)
 
 
 class _RefusedError(BackendError):

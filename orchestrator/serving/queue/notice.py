@@ -56,6 +56,9 @@ def send(url: str, item: Item, secret: Path | None) -> None:
     try:
         if secret is not None:
             headers[SIGNATURE] = sign(content, secret.read_bytes().strip())
+    except OSError as error:
+        raise BackendError("notification", f"its secret cannot be read: {error.strerror}: {secret}") from None
+    try:
         message = url_requests.Request(url, content, headers)  # noqa: S310  The endpoint file takes HTTP alone.
         with web.opened(message, SECONDS):
             return

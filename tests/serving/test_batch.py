@@ -19,12 +19,13 @@ import pytest
 from orchestrator.errors import BackendError, NotFoundError, OrchestratorError
 from orchestrator.model import folder, transform
 from orchestrator.model.manifest import Manifest
-from orchestrator.model.signature import Column, Signature
-from orchestrator.serving.batch import batch, jsonpath, layout, plan
+from orchestrator.model.signature import Column, InputError, Signature
+from orchestrator.serving.batch import answering, batch, jsonpath, layout, plan
 from orchestrator.serving.batch.batch import Done
 from orchestrator.serving.batch.plan import Plan
 from orchestrator.serving.batch.pool import Named
-from orchestrator.serving.batch.records import Source
+from orchestrator.serving.batch.records import Chunk, Line, Source
+from orchestrator.serving.batch.task import Task
 from orchestrator.serving.batch.values import Cell
 from orchestrator.serving.batch.worker import Ready
 
@@ -361,3 +362,35 @@ def test_what_does_not_fit_is_said(source: Source, options: dict[str, Any], read
         return
     with pytest.raises(OrchestratorError, match=said):
         layout.task(source, Plan(**options), ready, "out.csv")
+
+
+class Bodies:
+    """A model that takes bodies of its own: each record is one."""
+
+    signature = Signature(())
+    platform = "python"
+    example = ()
+
+    def respond(self, body: bytes, content_type: str, accept: str) -> tuple[bytes, str]:
+        if b"no" in body:
+            raise InputError("not that")
+        return (b"just text" if b"text" in body else json.dumps([content_type, body.decode()]).encode()), accept
+
+    def outputs(self, columns: Any) -> dict[str, Any]:
+        raise AssertionError("it takes no columns")
+
+
+def test_a_model_of_bodies_is_given_each_record_as_one() -> None:
+    source = Source("in.jsonl", "jsonl")
+    lines = tuple(Line(at, text) for at, text in enumerate([b'{"a": 1}', b'"no"', b'["text"]'], start=1))
+    answered = answering.answer(Bodies(), Task(source, Plan(retries=0), "jsonl"), Chunk(1, lines))
+    assert [json.loads(line) for line in answered.bodies[0].splitlines()] == [
+        ["application/json", '{"a": 1}'],
+        {"error": "not that"},
+        "just text",
+    ]
+    assert [each.record for each in answered.rejected] == [2]
+    table = Source("in.csv", "csv", ("a", "b"))
+    task = Task(table, Plan(retries=0), "jsonl", feeds={"a": "a", "b": "b"})
+    answered = answering.answer(Bodies(), task, Chunk(1, (Line(2, b'1.5,"x, y"'),)))
+    assert json.loads(answered.bodies[0]) == ["text/csv", '1.5,"x, y"\n']

@@ -5,18 +5,26 @@ from __future__ import annotations
 import dataclasses
 import os
 import threading
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from orchestrator.cli import extras, manual, options, screen
 from orchestrator.errors import OrchestratorError
 
+if TYPE_CHECKING:
+    from orchestrator.settings import Settings
+
 app = typer.Typer(help="List and stop the endpoints of this machine.", rich_markup_mode=None, cls=manual.Group)
 
 
 def serve(
+    files: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="FILE...", help="Endpoint files to declare first.", show_default=False),
+    ] = None,
     *,
     host: Annotated[str, typer.Option("--host", help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[
@@ -55,7 +63,10 @@ def serve(
         typer.Option("--models", min=1, help="Keep the models of so many endpoints loaded.", show_default=False),
     ] = None,
 ) -> None:
-    """Serve the declared endpoints in the foreground, until Ctrl-C."""
+    """Serve the declared endpoints in the foreground, until Ctrl-C.
+
+    A FILE declares one more: a variant that names a registered model takes its champion.
+    """
     settings = options.read()
     with extras.needed("serve"):
         from orchestrator.serving import quantity, server
@@ -72,10 +83,24 @@ def serve(
         grpc_port=grpc_port,
         models=models,
     )
+    _declare(files or [], settings)
     server.serve(settings.state, about)
     if any(thread is not threading.current_thread() and not thread.daemon for thread in threading.enumerate()):
         # Model work that outlived its deadline cannot be stopped, and Python would wait for it.
         os._exit(0)
+
+
+def _declare(files: Sequence[Path], settings: Settings) -> None:
+    """Declare endpoint files; none when one of them is wrong."""
+    if not files:
+        return
+    with extras.needed("mlflow"):
+        from orchestrator.deployment import resolved
+        from orchestrator.serving import declarations
+
+        found = [resolved.of_file(file, settings) for file in files]
+    for each in found:
+        declarations.write(settings.state, each)
 
 
 @app.callback(invoke_without_command=True)

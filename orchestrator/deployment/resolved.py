@@ -45,10 +45,20 @@ def for_cluster(file: Path, settings: Settings, place: objects.Place, *, by: ren
     document = source.read(file)
     spec = endpoint.parse(document)
     for_kserve.check(document, spec, place, by=by)
-    find = registry.open(settings.tracking_uri, state=settings.state).version
-    found = declaration(spec, {variant.name: find(reference(variant.model)) for variant in spec.variants})
+    found = declaration(spec, _versions(spec, settings))
     for_kserve.check_models(found, place)
     return found
+
+
+def of_file(file: Path, settings: Settings) -> Declaration:
+    """An endpoint file with its versions, for a server of this machine; one that names a model takes its champion."""
+    spec = endpoint.read(file)
+    return declaration(spec, _versions(spec, settings))
+
+
+def _versions(spec: Endpoint, settings: Settings) -> dict[str, ModelVersion]:
+    find = registry.open(settings.tracking_uri, state=settings.state).version
+    return {variant.name: find(reference(variant.model)) for variant in spec.variants}
 
 
 def declaration(

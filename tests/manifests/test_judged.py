@@ -44,7 +44,7 @@ def rendered(kind: str) -> list[Any]:
 def test_kserve_knows_all_that_we_write_and_none_of_what_it_should_not(judge: Path) -> None:
     services, runtimes = rendered("InferenceService"), rendered("ClusterServingRuntime")
     graphs = rendered("InferenceGraph")
-    assert (len(services), len(runtimes), len(graphs)) == (13, 2, 1)
+    assert (len(services), len(runtimes), len(graphs)) == (14, 2, 1)
     small = next(each for each in services if each["metadata"]["name"] == "penguins")
     wrong = [copy.deepcopy(small) for _ in range(4)]
     predictors = [each["spec"]["predictor"] for each in wrong]

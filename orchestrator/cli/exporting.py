@@ -35,7 +35,10 @@ def export(
     precision: Annotated[str, typer.Option("--precision", help="float64 or float32.")] = "float64",
     differing: Annotated[int, typer.Option("--differing", min=0, help="How many labels may differ.")] = 0,
     difference: Annotated[
-        float, typer.Option("--difference", min=0, help="How much a probability, or a number, may differ.")
+        float,
+        typer.Option(
+            "--difference", min=0, help="How much a probability may differ; a number, in standard deviations."
+        ),
     ] = 1e-4,
     rows: Annotated[
         int | None, typer.Option("--rows", min=1, help="Compare this many rows, not all.", show_default=False)
@@ -67,7 +70,8 @@ def _tell(found: Exported, version: str, to: Path | None) -> None:
     typer.echo(f"rows compared       {gate.rows:,}")
     if found.has_labels:
         typer.echo(f"labels that differ  {gate.differing:,} (at most {gate.max_differing:,})")
-    typer.echo(f"largest difference  {gate.largest:.1e} (at most {gate.max_difference:.1e})")
+    unit = "" if found.has_labels else " standard deviations"
+    typer.echo(f"largest difference  {gate.largest:.1e}{unit} (at most {gate.max_difference:.1e})")
     for each in found.outside:
         typer.echo(f"not in the graph    {each}; done before it")
     if not found.digest:

@@ -83,24 +83,26 @@ def serve(
         grpc_port=grpc_port,
         models=models,
     )
-    _declare(files or [], settings)
+    if files and (running := _declare(files, settings)):
+        typer.echo(f"the server that runs at {running} takes them up")
+        return
     server.serve(settings.state, about)
     if any(thread is not threading.current_thread() and not thread.daemon for thread in threading.enumerate()):
         # Model work that outlived its deadline cannot be stopped, and Python would wait for it.
         os._exit(0)
 
 
-def _declare(files: Sequence[Path], settings: Settings) -> None:
-    """Declare endpoint files; none when one of them is wrong."""
-    if not files:
-        return
+def _declare(files: Sequence[Path], settings: Settings) -> str:
+    """Declare endpoint files, none when one of them is wrong; the URL of a server that runs already, or ""."""
     with extras.needed("mlflow"):
         from orchestrator.deployment import resolved
-        from orchestrator.serving import declarations
+        from orchestrator.serving import declarations, local
 
         found = [resolved.of_file(file, settings) for file in files]
     for each in found:
         declarations.write(settings.state, each)
+    running = local.find(settings.state)
+    return running.url if running else ""
 
 
 @app.callback(invoke_without_command=True)

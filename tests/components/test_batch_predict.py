@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -96,9 +95,8 @@ def test_files_elsewhere_are_predicted_by_an_approved_version(invoke: Invoke, mo
     places = [json.loads(line)["predictions"] for line in done.artifacts["predictions"].read_text().splitlines()]
     assert places == [str(tmp_path / "out" / f"{name}.jsonl.out") for name in "ab"]
     assert json.loads(Path(places[0]).read_text()).keys() == {"species", "probabilities"}
-    shutil.rmtree(tmp_path / "batch_predict-outputs")
-    refused = invoke("batch_predict", version="penguins/2", environment=environment, **given)
-    assert (refused.code, "penguins/2 is pending" in refused.stderr) == (1, True)
+    with pytest.raises(OrchestratorError, match="penguins/2 is pending"):
+        batch_predict.model(None, "penguins/2", environment)
 
 
 def test_one_model_and_one_source_are_wanted(tmp_path: Path) -> None:

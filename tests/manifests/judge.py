@@ -38,7 +38,9 @@ def problems(value: Any, kind: str, path: str) -> list[str]:
 
 
 def _of_model(value: Any, kind: str, path: str) -> list[str]:
-    found = getattr(ours, kind, None) or getattr(kubernetes.client.models, kind, None)
+    # Some are named after their package, too: K8sIoApiAppsV1DeploymentStrategy.
+    plain = re.sub(r"^K8sIoApi[A-Z][a-z]+(?=V\d)", "", kind)
+    found = getattr(ours, kind, None) or getattr(kubernetes.client.models, plain, None)
     if found is None:
         return [f"{path}: there is no model {kind}"]
     if not isinstance(value, dict):

@@ -130,8 +130,10 @@ def _records(text: str, suffix: str) -> Any:
 
 if __name__ == "__main__":
     given = Path(sys.argv[1]) if len(sys.argv) > 1 else None
-    rows = _records(given.read_text("utf-8") if given else sys.stdin.read(), given.suffix if given else "")
+    if given and not given.is_file():
+        sys.exit("predict.py [FILE]: rows as CSV, a list in JSON, or JSON Lines, of FILE or standard input")
     try:
+        rows = _records(given.read_text("utf-8") if given else sys.stdin.read(), given.suffix if given else "")
         for answer in Model(Path(__file__).parent).predict(rows):
             print(json.dumps(answer, ensure_ascii=False))
     except ValueError as error:

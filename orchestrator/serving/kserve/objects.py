@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.ir import placement
-from orchestrator.serving import endpoint
+from orchestrator.serving import declarations, endpoint
 from orchestrator.serving.declarations import Declaration
 from orchestrator.serving.kserve import payload, runtime, scaling, servers, volume
 from orchestrator.serving.kserve.servers import Server
@@ -32,8 +32,8 @@ MARK = "orchestrator/declaration"
 OF_SERVICE = "serving.kserve.io/inferenceservice"
 """The label by which KServe says whose pod a pod is."""
 OURS: Mapping[str, str] = {"app.kubernetes.io/managed-by": "orchestrator"}
-# The pause before the end, the drain of the server, and some.
-_GRACE_SECONDS = 45
+# The pause before the end, until nobody sends requests any more, and some to tidy up.
+_PAUSE_SECONDS = 15
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +84,11 @@ def is_ours(service: Manifest) -> bool:
     return all(labels.get(key) == value for key, value in OURS.items())
 
 
+def _grace(declaration: Declaration) -> int:
+    """Seconds in which the server answers what was asked before it ends."""
+    return math.ceil(declarations.longest_answer([declaration])) + _PAUSE_SECONDS
+
+
 def address(name: str, namespace: str) -> str:
     """Where KServe's Service of an endpoint answers inside the cluster."""
     return f"http://{predictor_name(name)}.{namespace}.svc"
@@ -103,7 +108,7 @@ def _replica(declaration: Declaration, place: Place) -> dict[str, Any]:
     """All that makes one replica differ from another."""
     spec, server = declaration.spec, place.server
     # Knative has its own way to end a pod, and refuses another.
-    grace = {} if scaling.is_knative(spec) else {"terminationGracePeriodSeconds": _GRACE_SECONDS}
+    grace = {} if scaling.is_knative(spec) else {"terminationGracePeriodSeconds": _grace(declaration)}
     if server.is_ours:
         named = runtime.for_knative(place.runtime) if scaling.is_knative(spec) else place.runtime
         variables, mounts = volume.of_container(spec)

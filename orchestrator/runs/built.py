@@ -15,6 +15,7 @@ from orchestrator.images.lock import Lock, Locked
 from orchestrator.images.recipe import Choices, Recipe
 from orchestrator.images.wanted import COMPONENT, OWN, Images, Wanted
 from orchestrator.runs.loaded import load
+from orchestrator.stores import whole
 
 _WITH = re.compile(r"(?:(?P<names>[\w./,-]+)=(?!=))?(?P<package>.*)")
 
@@ -79,13 +80,11 @@ def locked(group: Group, held: Mapping[str, Locked]) -> Lock:
 
 def write(file: Path, lock: Lock) -> None:
     """Write a lock, whole or not at all. Raises BackendError."""
-    partial = file.with_name(f".{file.name}.new")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(locks.dump(lock), encoding="utf-8")
-        partial.replace(file)
     except OSError as error:
-        raise BackendError("file", f"{file}: {error.strerror}") from error
+        raise BackendError("file", f"{file.parent}: {error.strerror}") from error
+    whole.write(file, locks.dump(lock))
 
 
 def _group(images: Images, wish: Wish, file: Path | None, *, keeps: bool = False) -> Group:

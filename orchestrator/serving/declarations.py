@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from orchestrator.errors import BackendError, OrchestratorError
 from orchestrator.serving import endpoint, quantity, traffic
+from orchestrator.stores import whole
 
 VERSION = 1
 SHORT_SECONDS = 30
@@ -103,7 +104,7 @@ def file(state: Path, name: str) -> Path:
 def write(state: Path, declaration: Declaration) -> None:
     """Declare an endpoint, in place of one of that name."""
     with changing(state):
-        write_whole(file(state, declaration.name), dump(declaration))
+        whole.write(file(state, declaration.name), dump(declaration))
 
 
 def remove(state: Path, name: str) -> bool:
@@ -178,14 +179,3 @@ def locked(path: Path) -> Iterator[None]:
     with held:
         fcntl.flock(held, fcntl.LOCK_EX)
         yield
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a file so that it is there as a whole or not at all. Raises BackendError."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise BackendError("state folder", f"{path} cannot be written: {error.strerror}") from error

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from typing import Any
 from orchestrator.serving.gauges import Value
 from orchestrator.serving.host import Host
 from orchestrator.serving.hosted import Status
+from orchestrator.stores import whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +84,7 @@ def write(folder: Path, slot: int, report: Report) -> None:
         "failure": report.failure,
         "gone": report.gone,
     }
-    partial = folder / f".{slot}.{os.getpid()}"
-    partial.write_text(json.dumps(plain), encoding="utf-8")
-    partial.replace(_file(folder, slot))
+    whole.write(_file(folder, slot), json.dumps(plain))
 
 
 def read(folder: Path, slot: int) -> Report:

@@ -15,6 +15,7 @@ from typing import IO
 
 from orchestrator.errors import BackendError, OrchestratorError
 from orchestrator.serving import declarations
+from orchestrator.stores import whole
 
 # A server that is ending, or a look at the lock by somebody else, is over within this.
 _LOCK_SECONDS = 2.0
@@ -63,9 +64,7 @@ def port_before(state: Path) -> int | None:
 
 def write(state: Path, server: Server) -> None:
     """Say where this process serves."""
-    partial = state / f".server.json.{os.getpid()}"
-    partial.write_text(json.dumps(asdict(server), indent=2) + "\n", encoding="utf-8")
-    partial.replace(_file(state))
+    whole.write(_file(state), json.dumps(asdict(server), indent=2) + "\n")
 
 
 def forget(state: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from orchestrator.errors import NotFoundError, OrchestratorError, did_you_mean
 from orchestrator.serving import declarations
 from orchestrator.serving.declarations import Declaration
+from orchestrator.stores import whole
 
 
 def parse(said: Sequence[str]) -> dict[str, float]:
@@ -61,7 +62,7 @@ def change(state: Path, name: str, weights: Mapping[str, float]) -> Declaration:
         if declaration is None:
             raise NotFoundError("endpoint", name)
         changed_one = changed(declaration, weights)
-        declarations.write_whole(declarations.file(state, name), declarations.dump(changed_one))
+        whole.write(declarations.file(state, name), declarations.dump(changed_one))
     return changed_one
 
 

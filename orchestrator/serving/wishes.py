@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
-from orchestrator.serving import declarations
+from orchestrator.stores import whole
 
 Wanted = Literal["loaded", "unloaded"]
 
@@ -32,7 +32,7 @@ def write(state: Path, name: str, wanted: Wanted, fingerprint: str) -> None:
     """Ask for something, in place of what was asked before. Raises BackendError."""
     now = datetime.now(UTC).isoformat()
     _folder(state).mkdir(parents=True, exist_ok=True)
-    declarations.write_whole(_folder(state) / f"{name}.json", json.dumps(asdict(Wish(wanted, fingerprint, now))) + "\n")
+    whole.write(_folder(state) / f"{name}.json", json.dumps(asdict(Wish(wanted, fingerprint, now))) + "\n")
 
 
 def read(state: Path, name: str) -> Wish | None:

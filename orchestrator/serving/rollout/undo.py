@@ -14,6 +14,7 @@ from pathlib import Path
 from orchestrator.errors import BackendError, OrchestratorError
 from orchestrator.serving import declarations
 from orchestrator.serving.declarations import Declaration
+from orchestrator.stores import whole
 
 _BEFORE = ".before"
 
@@ -38,7 +39,7 @@ def deploying(state: Path, name: str, waiting: Callable[[], None]) -> Iterator[N
 
 def keep(state: Path, name: str, previous: Declaration | None) -> None:
     """Write down what had proved itself, before anything is changed."""
-    declarations.write_whole(_file(state, name), declarations.dump(previous) if previous else "")
+    whole.write(_file(state, name), declarations.dump(previous) if previous else "")
 
 
 def forget(state: Path, name: str) -> None:

@@ -105,6 +105,7 @@ class Answering:
             variant = routing.chosen(endpoint, call.version, call.headers)
             exchange = await self._within_limits(call, read, endpoint, status, variant)
         except RequestError as error:
+            error.variant = variant.declared.name if variant else ""
             self._count(
                 status, variant, call.protocol, error.status, seconds=time.perf_counter() - began, kind=error.kind
             )

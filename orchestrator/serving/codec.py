@@ -15,13 +15,14 @@ T = TypeVar("T")
 class RequestError(OrchestratorError):
     """A request that cannot be answered; `status` is the HTTP status it gets and the message its `error`.
 
-    `kind` is what metrics count it as, where the status says too little.
+    `kind` is what metrics count it as, where the status says too little; `variant` is the one that was asked, if any.
     """
 
     def __init__(self, message: str, *, status: int = 400, hint: str = "", kind: str = "") -> None:
         super().__init__(message, hint=hint)
         self.status = status
         self.kind = kind
+        self.variant = ""
 
 
 @dataclass(frozen=True, slots=True)

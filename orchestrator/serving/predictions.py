@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from orchestrator.serving import binary, codec, explanation
-from orchestrator.serving.answer import REQUEST_HEADER, Answering
+from orchestrator.serving.answer import INFERENCE_HEADER, LONGEST_REQUEST_ID, REQUEST_HEADER, Answering
 from orchestrator.serving.codec import RequestError
 from orchestrator.serving.reply import Call
 from orchestrator.serving.routing import VARIANT_HEADER
@@ -40,20 +40,24 @@ class Predictions:
         try:
             exchange = await self.answering.respond(call, lambda limit: _body(request, said, limit))
         except RequestError as error:
-            headers = {"content-type": "application/json"}
+            headers = {"content-type": "application/json", **_named(error.variant, said.get(REQUEST_HEADER, ""))}
             if error.status == 503:
                 headers["retry-after"] = "1"
             elif error.status in (408, 413):
                 headers["connection"] = "close"  # What is left of the body is not worth reading.
             return Response(codec.problem(error.message), error.status, headers)
-        headers = {
-            "content-type": exchange.response_type,
-            VARIANT_HEADER: exchange.variant,
-            REQUEST_HEADER: exchange.request_id,
-        }
+        headers = {"content-type": exchange.response_type, **_named(exchange.variant, exchange.request_id)}
+        if exchange.inference_id:
+            headers[INFERENCE_HEADER] = exchange.inference_id
         if exchange.json_length is not None:
             headers[binary.HEADER] = str(exchange.json_length)
         return Response(exchange.response, exchange.status, headers)
+
+
+def _named(variant: str, request: str) -> dict[str, str]:
+    """Who answered which request, where that is known."""
+    found = {VARIANT_HEADER: variant, REQUEST_HEADER: request if len(request) <= LONGEST_REQUEST_ID else ""}
+    return {name: value for name, value in found.items() if value}
 
 
 async def _body(request: Request, said: Mapping[str, str], limit: int) -> bytes:

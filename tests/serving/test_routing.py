@@ -230,5 +230,10 @@ def test_answers_name_the_request_and_the_prediction(served: str, mass: Any, ask
     made = {ask(served, path, body).headers["x-request-id"] for _ in range(5)}
     assert len(made) == 5
     assert ask(served, path, body, headers={"x-request-id": "r" * 129}).headers["x-request-id"] != "r" * 129
+    said = {"x-request-id": "r-2", "x-inference-id": "i-2"}
+    assert ask(served, path, body, headers=said).headers["x-inference-id"] == "i-2"
+    wrong = ask(served, path, {"instances": [[1]]}, headers=said)
+    assert (wrong.status, wrong.headers["x-request-id"]) == (400, "r-2")
+    assert wrong.headers["x-variant"].startswith("v")
     reply = ask(served, path, body, headers={"x-inference-id": "i" * 65})
     assert (reply.status, reply.json) == (400, {"error": "x-inference-id is longer than 64 characters"})

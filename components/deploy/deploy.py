@@ -53,7 +53,7 @@ def deploy(declaration: Declaration, state: Path, *, say: Say = _silent, progres
         undo.keep(state, name, previous)
         shifting = Shifting(state, previous, declaration, prove, say)
         try:
-            stages = roll_out(shifting, plan_of(previous, declaration, say), name, say, progress)
+            stages = roll_out(shifting, plan_of(previous, declaration, say), declaration, say, progress)
             found = {"url": f"{shifting.url}/v1/models/{name}"}
             answer = local.send_example(declaration, shifting.url, variant=declaration.main.name)
             return Deployed(declaration.model_copy(update=found), answer, stages)
@@ -91,11 +91,14 @@ def plan_of(previous: Declaration | None, declaration: Declaration, say: Say) ->
     return Plan()
 
 
-def roll_out(traffic: Traffic, plan: Plan, name: str, say: Say, progress: Progress) -> tuple[Stage, ...]:
+def roll_out(traffic: Traffic, plan: Plan, declaration: Declaration, say: Say, progress: Progress) -> tuple[Stage, ...]:
     """Move the traffic as planned. Raises OrchestratorError for the first thing that speaks against it."""
+    versions = "|".join(dict.fromkeys(each.version for each in declaration.variants if each.weight))
+    control = Control(plan, traffic, declaration.name, say, progress, versions=versions)
+    control.quiet()
     if plan.is_by_shares:  # What cannot answer its own example is not shown to anybody.
         traffic.shift(0)
-    return Control(plan, traffic, name, say, progress).run()
+    return control.run()
 
 
 def prove(declaration: Declaration, url: str, names: Collection[str]) -> None:

@@ -73,7 +73,7 @@ class Deployment:
             prove=self._asked,
         )
         try:
-            stages = roll_out(traffic, self._plan(service, previous), self.name, self.say, self.progress)
+            stages = roll_out(traffic, self._plan(service, previous), self.declaration, self.say, self.progress)
             self._prove(service)
         except OrchestratorError as error:
             message = f"not deployed to endpoint {self.name!r}: {error.message}; {self._restore(service, previous)}"

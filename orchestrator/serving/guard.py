@@ -14,6 +14,8 @@ from orchestrator.source import Document
 Strategy = Literal["all_at_once", "canary", "linear"]
 Metric = Literal["error_rate", "refused_rate", "p50", "p90", "p99", "requests"]
 MAX_ALARMS = 10
+LONGEST_SECONDS = 60.0
+"""The last bound of the buckets that answers are counted in: what is longer is not told apart."""
 
 
 class Alarm(Document):
@@ -31,6 +33,12 @@ class Alarm(Document):
             raise ValueError("an alarm watches a metric or a query, one of the two", "for example metric: error_rate")
         if (self.above is None) == (self.below is None):
             raise ValueError("an alarm has one bound", "write above or below, with a number")
+        bound = (self.above if self.above is not None else self.below) or 0.0
+        if self.metric in ("error_rate", "refused_rate") and not 0 <= bound < 1:
+            raise ValueError(f"{self.metric} is a share of the requests, and {bound:g} is none", "write 5% or 0.05")
+        if self.metric in ("p50", "p90", "p99") and not 0 <= bound < LONGEST_SECONDS:
+            told = f"{self.metric} is a time of less than {LONGEST_SECONDS:g} s, not {bound:g} s"
+            raise ValueError(told, "write a time, such as 500ms")
         return self
 
     @property
@@ -47,7 +55,7 @@ class Rollout(Document):
     # For how long alarms are watched after each change of shares.
     bake: Pause = "0s"
     alarms: tuple[Alarm, ...] = Field(default=(), max_length=MAX_ALARMS)
-    # Where queries are answered; on a cluster by default that of the monitoring.
+    # Where queries are answered.
     prometheus: str = ""
 
     @field_validator("prometheus")

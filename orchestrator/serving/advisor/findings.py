@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
@@ -81,8 +82,8 @@ def _answered(spec: Endpoint, needs: Needs) -> Iterator[Finding]:
     limits, bounds = spec.limits, modes.LIMITS[spec.mode]
     if needs.payload is not None and limits.body_bytes < needs.payload <= (bounds.payload or 0):
         message = f"requests of {words.size(needs.payload)} would be refused (413): bodies have up to {limits.body}"
-        yield Finding("fails", ("limits", "body"), message, f"write body: {words.size(needs.payload)}")
-    if needs.duration is not None and limits.timeout_seconds <= needs.duration <= (bounds.seconds or 0):
+        yield Finding("fails", ("limits", "body"), message, f"write body: {math.ceil(needs.payload / 1024)}Ki")
+    if needs.duration is not None and limits.timeout_seconds <= needs.duration < (bounds.seconds or 0):
         message = f"requests of {words.time(needs.duration)} would be given up (504) after {limits.timeout}"
         yield Finding("fails", ("limits", "timeout"), message, "allow more than the longest request takes")
     most = limits.concurrency * spec.scaling.max
@@ -98,12 +99,12 @@ def _queued(spec: Endpoint, needs: Needs) -> Iterator[Finding]:
     bounds = modes.LIMITS["async"]
     if needs.payload is not None and asked.body_bytes < needs.payload <= (bounds.payload or 0):
         message = f"requests of {words.size(needs.payload)} would be refused (413): they have up to {asked.body}"
-        yield Finding("fails", ("async", "body"), message, f"write body: {words.size(needs.payload)}")
+        yield Finding("fails", ("async", "body"), message, f"write body: {math.ceil(needs.payload / 1024)}Ki")
     if needs.payload is not None and needs.payload > _INLINE and not asked.inputs:
         message = f"requests of {words.size(needs.payload)} are sent as bodies, and again when a connection breaks"
         do = "let them name a file instead: inputs: [PREFIX OF THEIR URIS]"
         yield Finding("advice", ("async",), message, do)
-    if needs.duration is not None and asked.timeout_seconds <= needs.duration <= (bounds.seconds or 0):
+    if needs.duration is not None and asked.timeout_seconds <= needs.duration < (bounds.seconds or 0):
         message = f"requests of {words.time(needs.duration)} would be given up: each has {asked.timeout}"
         longest = min(needs.duration * 2, bounds.seconds or 0)
         yield Finding("fails", ("async", "timeout"), message, f"write timeout: {words.time(longest)}")

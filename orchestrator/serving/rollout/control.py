@@ -57,7 +57,7 @@ def _asked(url: str, query: str, largest: bool) -> float | None:
 
 @dataclass(slots=True)
 class Control:
-    """One rollout under way."""
+    """One rollout under way; `quiet` is asked before anything changes, `run` then."""
 
     plan: Plan
     traffic: Traffic
@@ -67,12 +67,13 @@ class Control:
     ask: Ask = _asked
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
+    versions: str = ".*"
+    """What is deployed, as a regular expression: on a cluster old and new answer under one variant's name."""
     _done: list[Stage] = field(default_factory=list)
     _trouble: dict[str, str] = field(default_factory=dict)
 
     def run(self) -> tuple[Stage, ...]:
         """Every share of the plan, one after another. Raises AlarmError when an alarm fires or has nothing to watch."""
-        self._quiet()
         shares = self.plan.shares()
         whole = sum(share.bake_seconds for share in shares)
         for share in shares:
@@ -81,7 +82,7 @@ class Control:
             self._done.append(self._baked(share, watched, spent, whole))
         return tuple(self._done)
 
-    def _quiet(self) -> None:
+    def quiet(self) -> None:
         """Refuse to begin while a query already fires: whatever it watches, it is not the new version."""
         for alarm in self.plan.alarms:
             if alarm.metric is None and alarm.above is not None:
@@ -108,6 +109,8 @@ class Control:
             now = self._read(last)
             if now is not None and last is not None:
                 added = added.plus(now.since(last))
+                # Who did not answer this time goes on from where it was.
+                now = Reading({**last.counts, **now.counts})
             last = now
             seen = reading.window(added, watched)
             found = [self._judged(alarm, seen, watched, final=final) for alarm in self.plan.alarms]
@@ -135,7 +138,8 @@ class Control:
         return judgement.judge(alarm, seen, queried, final=final)
 
     def _queried(self, alarm: Alarm, watched: Sequence[str]) -> float | None:
-        query = alarm.query.replace("$endpoint", self.endpoint).replace("$variant", "|".join(watched) or ".*")
+        query = alarm.query.replace("$endpoint", self.endpoint).replace("$version", self.versions)
+        query = query.replace("$variant", "|".join(watched) or ".*")
         try:
             return self.ask(self.plan.prometheus, query, alarm.above is not None)
         except BackendError as error:

@@ -106,6 +106,30 @@ REFUSED: list[tuple[str, str, Split, str]] = [
         "canary",
         "KServe has no canaries on Knative",
     ),
+    (
+        "variants: [{model: penguins}, {name: b, model: penguins/1}]\nscaling: {by: knative}\n",
+        "orchestrator",
+        "graph",
+        "KServe's router may not reach Knative's gateway here",
+    ),
+    (
+        "variants: [{model: penguins}, {name: b, model: penguins/1}]\n",
+        "triton",
+        "graph",
+        "penguins.yaml:4:11: KServe's router asks by V1 and the endpoint's name, and the server triton does not answer",
+    ),
+    (
+        "variants: [{model: penguins}, {name: b, model: penguins/1}]\nmode: async\nasync: {output: s3://a/b}\n",
+        "orchestrator",
+        "graph",
+        "penguins.yaml:5:7: its queue is on one disk, for replicas that have every variant",
+    ),
+    (
+        "variants: [{model: penguins}]\nscaling: {max: 3, by: keda, metric: rps, target: 5}\n",
+        "triton",
+        "server",
+        "penguins.yaml:5:10: the server triton does not count requests as ours does",
+    ),
 ]
 
 

@@ -84,6 +84,12 @@ def test_an_asynchronous_endpoint_is_read_and_written() -> None:
         (HEAD + ONE + "capture: {to: out, sample: 0}\n", "endpoint.yaml:5:28:"),
         (HEAD + ONE + "capture: {to: out, inputs: false, outputs: false}\n", "nothing would be captured"),
         (HEAD + ONE + "routing: {key: a b}\n", "endpoint.yaml:5:16: 'a b' is not the name of a header"),
+        (
+            HEAD + ONE + "routing: {key: Authorization}\n",
+            "endpoint.yaml:5:16: 'Authorization' holds a secret\n  hint: name a header that says who",
+        ),
+        (HEAD + ONE + "routing: {key: cookie}\n", "'cookie' holds a secret"),
+        (HEAD + ONE + "routing: {key: proxy-authorization}\n", "'proxy-authorization' holds a secret"),
         (HEAD + ONE + "rollout: {strategy: canary}\n", "a canary rollout without an alarm could never be rolled back"),
         (HEAD + ONE + "rollout: {strategy: linear, alarms: [{metric: p99, above: 1s}]}\n", "add bake: 5m"),
         (HEAD + ONE + "rollout: {alarms: [{metric: p99, above: 1s}]}\n", "nobody looks at the alarms"),
@@ -91,6 +97,11 @@ def test_an_asynchronous_endpoint_is_read_and_written() -> None:
         (HEAD + ONE + "rollout: {prometheus: 'p:9090'}\n", "'p:9090' is not an address of HTTP"),
         (HEAD + ONE + "rollout: {bake: 1m, alarms: [{query: up, below: 1}]}\n", "nobody says where that is"),
         (HEAD + ONE + "rollout: {alarms: [{metric: p99}]}\n", "an alarm has one bound"),
+        (
+            HEAD + ONE + "rollout: {alarms: [{metric: error_rate, above: 5}]}\n",
+            "a share of the requests, and 5 is none",
+        ),
+        (HEAD + ONE + "rollout: {alarms: [{metric: p99, above: 500}]}\n", "a time of less than 60 s, not 500 s"),
         (HEAD + ONE + "rollout: {alarms: [{metric: p99, above: much}]}\n", "'much' is not a bound"),
         (
             HEAD + "variants: [{model: p}, {name: a, model: q, shadow: 10, weight: 1}]\n",

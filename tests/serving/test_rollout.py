@@ -319,6 +319,7 @@ class Scene:
             self.progressed.append((done, total))
 
         made = control.Control(plan, self, "e", self.said.append, progress, self.ask, lambda: self.now, self.sleep)
+        made.quiet()
         return made.run()
 
 
@@ -340,6 +341,46 @@ def steady(errors: float = 0.0, seconds: float = 0.05) -> Callable[[int, float],
 
 
 CANARY = Plan("canary", 10, 60.0, (ERRORS, SLOW))
+
+
+@dataclass(slots=True)
+class Forgetful(Scene):
+    """One of its two replicas is not there at every second look; it fails all it did long before the rollout."""
+
+    looks: int = 0
+
+    def read(self) -> Reading:
+        self.looks += 1
+        old = {("two", "requests_total", "main-next", "500"): 1000.0} if self.looks % 2 else {}
+        return Reading({**self.counted.counts, **old})
+
+
+def test_a_replica_that_is_silent_for_a_moment_is_not_counted_anew() -> None:
+    scene = Forgetful(steady())
+    first, _ = scene.run(CANARY)
+    assert (first.requests, first.alarms["error_rate"]) == (60, 0.0)
+
+
+def test_a_query_may_name_the_version() -> None:
+    scene = Scene(steady(), values=[0.0] * 500)
+    plan = Plan(
+        "canary", 10, 60.0, (Alarm(query='up{v=~"$version",n=~"$variant",e="$endpoint"}', above=1),), "http://p"
+    )
+    scene.run(plan)
+    assert scene.asked[1] == 'up{v=~".*",n=~"main-next",e="e"}'
+
+
+@given(st.integers(1, 300), st.integers(0, 300), st.sampled_from([0.01, 0.05, 0.2]))
+def test_what_is_stopped_early_is_improbable(requests: int, errors: int, allowed: float) -> None:
+    errors = min(errors, requests)
+    alarm = Alarm(metric="error_rate", above=allowed)
+    seen = Window(requests, errors)
+    if judgement.judge(alarm, seen, None, final=False).outcome == "breached":
+        by_chance = (
+            math.comb(requests, count) * allowed**count * (1 - allowed) ** (requests - count)
+            for count in range(errors, requests + 1)
+        )
+        assert sum(by_chance) <= 0.01
 
 
 def test_a_good_version_gets_everything_in_the_end() -> None:

@@ -121,15 +121,12 @@ def _shared(document: Source, spec: Endpoint, place: Place, by: Split) -> Iterat
     """What only our server does with requests, when somebody else is asked to share them out or to answer them."""
     several = len(spec.variants) > 1
     who = "" if by == "server" or not several else "a gateway" if by == "canary" else "KServe's router"
+    if who and spec.mode == "async":
+        message = "its queue is on one disk, for replicas that have every variant"
+        yield Problem(document.at("mode"), message, "leave --split out")
     if not place.server.is_ours:
         who = f"the server {place.server.name}"
-        if several and by == "server":
-            message = f"{who} has one model, and the endpoint {len(spec.variants)} variants"
-            yield Problem(document.at("variants"), message, "add --split graph or --split canary")
-        if spec.mode == "async":
-            yield Problem(document.at("mode"), f"{who} has no queue", "leave --server out")
-        if not place.storage:
-            yield Problem(document.at("variants"), f"where {who} finds its models is not said", "add --storage URI")
+        yield from _served_by(who, document, spec, place, by)
     if not who:
         return
     for section, value in (("routing", spec.routing), ("capture", spec.capture), ("batching", spec.batching)):
@@ -140,8 +137,26 @@ def _shared(document: Source, spec: Endpoint, place: Place, by: Split) -> Iterat
         if variant.shadow is not None:
             message = f"{who} sends each request to one variant, and none to a shadow"
             yield Problem(document.at("variants", number, "shadow"), message, "leave it out, or let our server do it")
-    if by == "canary" and several and scaling.is_knative(spec):
-        yield Problem(document.at("variants"), "KServe has no canaries on Knative", "leave --split out")
+    if by != "server" and several and scaling.is_knative(spec):
+        router = "KServe's router may not reach Knative's gateway here"
+        message = "KServe has no canaries on Knative" if by == "canary" else router
+        yield Problem(document.at("variants"), message, "leave --split out")
+
+
+def _served_by(who: str, document: Source, spec: Endpoint, place: Place, by: Split) -> Iterator[Problem]:
+    """What another server than ours cannot be asked for."""
+    if len(spec.variants) > 1 and by == "server":
+        message = f"{who} has one model, and the endpoint {len(spec.variants)} variants"
+        yield Problem(document.at("variants"), message, "add --split canary")
+    if len(spec.variants) > 1 and by == "graph":
+        message = f"KServe's router asks by V1 and the endpoint's name, and {who} does not answer to both"
+        yield Problem(document.at("variants"), message, "take --split canary")
+    if scaling.scaler(spec) == "keda" and scaling.metric(spec) in ("concurrency", "rps"):
+        yield Problem(document.at("scaling"), f"{who} does not count requests as ours does", "write metric: cpu")
+    if spec.mode == "async":
+        yield Problem(document.at("mode"), f"{who} has no queue", "leave --server out")
+    if not place.storage:
+        yield Problem(document.at("variants"), f"where {who} finds its models is not said", "add --storage URI")
 
 
 def _labels(document: Source, spec: Endpoint) -> Iterator[Problem]:

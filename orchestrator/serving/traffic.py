@@ -15,6 +15,8 @@ from orchestrator.source import Document
 # A registered model, an alias of it, or one of its versions.
 _MODEL = re.compile(r"(?:models:/)?[A-Za-z0-9_][A-Za-z0-9._-]*(?:@[A-Za-z0-9_][A-Za-z0-9_-]*|/[1-9]\d*)?")
 _HEADER = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,63}")
+# What proves who a client is. The queue keeps the value of the routing key on its disk until a request is answered.
+_SECRET = frozenset({"authorization", "cookie", "proxy-authorization"})
 # The forms of a model: as it was trained, or converted to ONNX.
 Format = Literal["native", "onnx"]
 
@@ -64,6 +66,8 @@ class Routing(Document):
     def _is_a_header(cls, key: str) -> str:
         if not _HEADER.fullmatch(key):
             raise ValueError(f"{key!r} is not the name of a header", "for example x-customer")
+        if key.lower() in _SECRET:
+            raise ValueError(f"{key!r} holds a secret", "name a header that says who the client is, such as x-customer")
         return key.lower()
 
 

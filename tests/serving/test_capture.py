@@ -106,6 +106,19 @@ def test_files_stop_at_their_share_of_the_disk_and_go_on_when_there_is_room(
     assert [path.read_bytes() for path in (tmp_path / "kept" / folder).iterdir()] == [b"z" * 21]
 
 
+def test_each_variant_has_one_file_an_hour(tmp_path: Path) -> None:
+    place = files.Local(tmp_path, "penguins", disk=10_000)
+    for hour in (0, 1, 0, 2, 3):
+        for _ in range(3):
+            for variant in ("main", "next"):
+                place.write(files.of(exchange(variant=variant, began=BEGAN + hour * 3600)), [b"{}\n"])
+    found = {path.parent.relative_to(tmp_path).as_posix(): path.read_bytes() for path in tmp_path.rglob("*.jsonl")}
+    assert len(found) == len([*tmp_path.rglob("*.jsonl")]) == 8
+    assert found["penguins/next/2019/11/19/20"] == b"{}\n" * 6
+    # A server that runs for long does not remember all of them.
+    assert len(place._current) == 4
+
+
 def test_the_last_quarter_of_a_disk_is_not_for_capture(tmp_path: Path) -> None:
     place = files.Local(tmp_path / "kept", "penguins", disk=100, disk_full=0.0)
     with pytest.raises(files.FullError, match=r"the disk of .*kept is \d+% full"):

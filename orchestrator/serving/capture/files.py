@@ -62,7 +62,7 @@ class Local:
         self._endpoint = endpoint
         self._disk = disk
         self._disk_full = disk_full
-        self._current: tuple[str, Path] | None = None
+        self._current: dict[str, Path] = {}
         self._taken = 0
         self._looked = -_LOOK_SECONDS
 
@@ -88,13 +88,17 @@ class Local:
             raise FullError(f"the disk of {self._root} is {taken:.0%} full, and the last quarter is not for capture")
 
     def _file(self, folder: str) -> Path:
-        """The file that grows now: a new one each hour, and whenever one is large."""
-        if self._current is not None and self._current[0] == folder:
+        """The file of a variant that grows now: a new one each hour, and whenever one is large."""
+        current = self._current.get(folder)
+        if current is not None:
             with contextlib.suppress(FileNotFoundError):
-                if self._current[1].stat().st_size < _FILE_BYTES:
-                    return self._current[1]
+                if current.stat().st_size < _FILE_BYTES:
+                    return current
+        # Of the hour before there are still lines for a while: of requests that took long, or of another variant.
+        recent = sorted({_hour_of(each) for each in (*self._current, folder)})[-2:]
         path = self._root / folder / _name()
-        self._current = (folder, path)
+        self._current = {each: file for each, file in self._current.items() if _hour_of(each) in recent}
+        self._current[folder] = path
         return path
 
 
@@ -117,6 +121,10 @@ class Objects:
 @lru_cache(4)
 def _hour(since_1970: int) -> str:
     return f"{datetime.fromtimestamp(since_1970 * 3600, UTC):%Y/%m/%d/%H}"
+
+
+def _hour_of(folder: str) -> str:
+    return "/".join(folder.split("/")[-4:])
 
 
 def _name() -> str:

@@ -102,10 +102,14 @@ def read_signature(file: Path) -> Signature:
     if not isinstance(told, dict) or not isinstance(told.get("inputs"), list) or not told["inputs"]:
         hint = '{"inputs": [{"name": "mass", "type": "number"}]}'
         raise OrchestratorError(f"{file} is no signature: it has no list `inputs`", hint=hint)
+    outputs, ignored = told.get("outputs") or [], told.get("ignored") or []
+    if not isinstance(outputs, list) or not isinstance(ignored, list):
+        hint = '{"inputs": [...], "outputs": [{"name": "kind", "type": "string"}], "ignored": ["note"]}'
+        raise OrchestratorError(f"{file} is no signature: outputs and ignored are lists", hint=hint)
     return Signature(
         tuple(_column(file, each) for each in told["inputs"]),
-        tuple(_column(file, each) for each in told.get("outputs") or ()),
-        tuple(map(str, told.get("ignored") or ())),
+        tuple(_column(file, each) for each in outputs),
+        tuple(map(str, ignored)),
     )
 
 

@@ -57,7 +57,7 @@ def read(body: bytes, content_type: str) -> Table | None:
         if content_type == CSV:
             return _csv(body.decode("utf-8-sig"))
         return _json(json.loads(body)) if content_type == JSON else None
-    except (ValueError, RecursionError):
+    except (ValueError, RecursionError, csv.Error):
         return None
 
 
@@ -78,14 +78,10 @@ def write(form: Form, inputs: Sequence[Column], columns: Columns) -> bytes:
 
 def predictions(body: bytes, content_type: str, count: int) -> dict[str, Array]:
     """The answer to `count` rows as named arrays, the first of them the prediction. Raises OrchestratorError."""
-    if content_type == CSV:
-        lines = list(csv.reader(io.StringIO(body.decode())))
-        found: Any = [_cell(line[0]) if len(line) == 1 else [_cell(value) for value in line] for line in lines if line]
-    else:
-        try:
-            found = json.loads(body)
-        except (ValueError, RecursionError):
-            raise OrchestratorError(f"the model answered with {content_type}, which is no rows") from None
+    try:
+        found: Any = _answered(body.decode()) if content_type == CSV else json.loads(body)
+    except (ValueError, RecursionError, csv.Error):
+        raise OrchestratorError(f"the model answered with {content_type}, which is no rows") from None
     if isinstance(found, dict):
         named = [key for key in PREDICTIONS if isinstance(found.get(key), list)]
         lists = {key: value for key, value in found.items() if isinstance(value, list) and len(value) == count}
@@ -128,6 +124,12 @@ def _csv(text: str) -> Table | None:
     names = tuple(lines[0]) if header else _numbered(len(lines[0]))
     rows = tuple(tuple(_cell(value) for value in line) for line in lines[header:])
     return _flat(Form(CSV, header=header), names, rows)
+
+
+def _answered(text: str) -> list[Any]:
+    """The predictions in lines of CSV."""
+    lines = [[_cell(value) for value in line] for line in csv.reader(io.StringIO(text)) if line]
+    return [line[0] if len(line) == 1 else line for line in lines]
 
 
 def _flat(form: Form, names: tuple[str, ...], rows: tuple[tuple[Any, ...], ...]) -> Table | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import subprocess
 import sys
@@ -148,6 +149,8 @@ def test_clusters_are_labels(tmp_path: Path) -> None:
         (Wanted(), "empty.csv", "has no rows to compare with"),
         (Wanted(), "other.csv", "has no column 'island'"),
         (Wanted(), "bad.parquet", "cannot be read"),
+        (Wanted(), "cut.csv.gz", "cannot be read"),
+        (Wanted(), "damaged.csv.gz", "cannot be read"),
     ],
 )
 def test_what_cannot_be_compared_is_refused(
@@ -157,6 +160,9 @@ def test_what_cannot_be_compared_is_refused(
     pd.read_csv(PENGUINS).head(0).to_csv(tmp_path / "empty.csv")
     (tmp_path / "other.csv").write_text("a,b\n1,2\n")
     (tmp_path / "bad.parquet").write_text("PAR1 not really")
+    packed = gzip.compress(PENGUINS.read_bytes())
+    (tmp_path / "cut.csv.gz").write_bytes(packed[:-50])
+    (tmp_path / "damaged.csv.gz").write_bytes(packed[:200] + b"\xff" * 100 + packed[300:])
     before = sorted(tmp_path.iterdir())
     with pytest.raises((OrchestratorError, NotFoundError), match=message):
         export.export(penguins, tmp_path / data, tmp_path / "form", wanted)

@@ -136,6 +136,8 @@ def test_rows_are_written_as_the_example_has_them(body: bytes, kind: str, names:
         (b'[[1, "x"], ["y", 2]]', rows.JSON),
         (b"a,b\n1\n", rows.CSV),
         (b"", rows.CSV),
+        (b"1,2\r3,4", rows.CSV),
+        (b"x" * 200_000 + b",1\n", rows.CSV),
     ],
 )
 def test_what_is_no_table_is_none(body: bytes, kind: str) -> None:
@@ -164,6 +166,12 @@ def test_an_answer_becomes_arrays(body: bytes, kind: str, outputs: dict[str, lis
 def test_an_answer_that_is_not_a_prediction_per_row_is_refused(body: bytes) -> None:
     with pytest.raises(OrchestratorError):
         rows.predictions(body, rows.JSON, 2)
+
+
+@pytest.mark.parametrize("body", [b"1\r2", b"\xff\n1\n", b"1\n"])
+def test_an_answer_that_is_no_csv_of_predictions_is_refused(body: bytes) -> None:
+    with pytest.raises(OrchestratorError, match="the model"):
+        rows.predictions(body, rows.CSV, 2)
 
 
 def test_a_package_is_a_model_folder_with_digests(tmp_path: Path) -> None:
@@ -204,7 +212,16 @@ def test_a_signature_names_the_values_of_rows(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "[]", '{"inputs": []}', '{"inputs": [{"name": "a"}]}', '{"inputs": [{"name": "a", "type": "float"}]}']
+    "text",
+    [
+        "",
+        "[]",
+        '{"inputs": []}',
+        '{"inputs": [{"name": "a"}]}',
+        '{"inputs": [{"name": "a", "type": "float"}]}',
+        '{"inputs": [{"name": "a", "type": "number"}], "outputs": 5}',
+        '{"inputs": [{"name": "a", "type": "number"}], "ignored": "note"}',
+    ],
 )
 def test_what_is_no_signature_is_told(tmp_path: Path, text: str) -> None:
     (tmp_path / "signature.json").write_text(text)

@@ -204,6 +204,23 @@ def test_arrays_travel_as_npy(pack: Pack) -> None:
         assert raised.value.status == status
 
 
+@pytest.mark.parametrize(
+    ("body", "kind", "said"),
+    [
+        (b"[" * 100_000, JSON, "nested too deeply"),
+        (b"1,2\r3,4", CSV, "not a table"),
+        (b'"' + b"x" * 200_000 + b'"\n', CSV, "not a table"),
+        (b"", "application/x-npy", "not an array as NPY"),
+        (b"PK\x03\x04", "application/x-npy", "not an array as NPY"),
+        (b"\x93NUMPY\x01\x00\x04\x00{'a\n", "application/x-npy", "not an array as NPY"),
+    ],
+)
+def test_a_body_that_cannot_be_read_is_the_clients_error(pack: Pack, body: bytes, kind: str, said: str) -> None:
+    model = load(pack("", "[[1]]", inference=DEFAULTS))
+    with pytest.raises(InputError, match=said):
+        model.respond(body, kind, JSON)
+
+
 def test_transform_fn_and_a_context(pack: Pack) -> None:
     source = (
         "def model_fn(folder, context):\n  return context.system_properties['model_dir'] == folder\n"

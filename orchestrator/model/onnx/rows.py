@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ def read(path: Path, inputs: Sequence[Column], *, limit: int | None = None) -> I
                 return
     except OrchestratorError:
         raise
-    except (ValueError, OSError) as error:  # pandas and Arrow raise nothing else over what a file holds.
+    except (ValueError, OSError, EOFError, zlib.error) as error:  # What pandas and Arrow raise over a file's content.
         raise OrchestratorError(f"{path} cannot be read: {str(error).splitlines()[0]}") from error
 
 

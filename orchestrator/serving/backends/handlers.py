@@ -110,7 +110,10 @@ def start(module: ModuleType, folder: Path) -> Handlers:
 def _input(body: Any, content_type: str) -> Any:
     """The body as an array."""
     if content_type == rows.JSON:
-        document = json.loads(body)
+        try:
+            document = json.loads(body)
+        except RecursionError:
+            raise InputError("the JSON is nested too deeply") from None
         if isinstance(document, dict):
             document = next((document[key] for key in rows.CONTAINERS if key in document), document)
         return np.array(document)
@@ -120,7 +123,11 @@ def _input(body: Any, content_type: str) -> Any:
             raise InputError("the CSV is not a table")
         return np.array([list(row) for row in table.rows])
     if content_type == NPY:
-        return np.load(io.BytesIO(body), allow_pickle=False)
+        try:
+            # Not np.load: that takes archives and pickles as well.
+            return np.lib.format.read_array(io.BytesIO(body), allow_pickle=False)
+        except Exception as error:  # Whatever the reader raises is about the client's bytes.
+            raise InputError(f"the body is not an array as NPY: {error}") from error
     raise RequestError(f"the model takes {', '.join(TYPES)}, not {content_type!r}", status=415)
 
 

@@ -63,6 +63,7 @@ format: $(VENV)/.dev
 
 benchmarks: $(VENV)/.dev
 	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks.serving
 
 # The demo's lock is constrained by the tests', so that both use the same versions.
 lock: $(UV)

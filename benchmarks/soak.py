@@ -102,16 +102,18 @@ def _drive(running: Running, request: Request, state: Path, rate: float, seconds
     for each in threads:
         each.start()
     began, number = time.monotonic(), 0
-    while time.monotonic() - began < seconds:
-        share = random.random()
-        weights.change(state, NAME, {"linear": share, "forest": 1 - share})
-        if number % 10 == 0:
-            _loaded_anew(running)
-        number += 1
-        time.sleep(1)
-    stop.set()
-    for each in threads:
-        each.join()
+    try:
+        while time.monotonic() - began < seconds:
+            share = random.random()
+            weights.change(state, NAME, {"linear": share, "forest": 1 - share})
+            if number % 10 == 0:
+                _loaded_anew(running)
+            number += 1
+            time.sleep(1)
+    finally:
+        stop.set()
+        for each in threads:
+            each.join()
     return tally
 
 

@@ -76,7 +76,7 @@ def render(
     settings = options.read()
     with extras.needed("mlflow"):
         from orchestrator.deployment import resolved, stored
-        from orchestrator.serving.kserve import manifests, notes, objects, servers
+        from orchestrator.serving.kserve import check, manifests, notes, objects, servers
 
         place = objects.Place(
             namespace or settings.cluster_namespace or "default",
@@ -85,6 +85,8 @@ def render(
             storage=storage,
         )
         declaration = resolved.for_cluster(file, settings, place, by=split.value)
+        if monitor:
+            check.check_watched(declaration.spec, place)
         watched = manifests.Monitor() if monitor else None
         found = manifests.render(declaration, place, by=split.value, monitor=watched)
         uris = stored.store(declaration, place) if upload else stored.places(declaration, place)

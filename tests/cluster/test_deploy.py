@@ -333,7 +333,7 @@ class Clients:
                     self.pod.answer(f"http://127.0.0.1:{port}/v1/models/penguins")
 
 
-def by_canary(bake: str = "1s") -> str:
+def by_canary(bake: str = "3s") -> str:
     alarms = "[{metric: error_rate, above: 10%}, {metric: p99, above: 20s}]"
     return ENDPOINT.read_text() + f"rollout: {{strategy: canary, size: 20, bake: {bake}, alarms: {alarms}}}\n"
 

@@ -281,7 +281,7 @@ def test_a_first_version_that_cannot_answer_leaves_nothing(work: Workplace) -> N
 
 
 def test_a_canary_is_watched_and_the_result_says_what_happened(work: Workplace) -> None:
-    rollout = "rollout: {strategy: canary, size: 40, bake: 1s, alarms: [{metric: error_rate, above: 1%}]}\n"
+    rollout = "rollout: {strategy: canary, size: 40, bake: 3s, alarms: [{metric: error_rate, above: 1%}]}\n"
     file = work.file(ENDPOINT.read_text() + rollout)
     url = work.deploy("models:/penguins/1", file).parameters["url"]
     example = declarations.load(declarations.file(work.state, "penguins").read_bytes()).example["inputs"]

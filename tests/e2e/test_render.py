@@ -86,12 +86,16 @@ def test_the_onnx_form_is_laid_where_triton_looks_for_it(project: Path) -> None:
 
 
 def test_what_is_printed_is_for_kubectl_alone(project: Path) -> None:
-    asked = ["onnx.yaml", "--server", "triton", "--storage", "s3://models", "--monitor", "--caller", "ingress"]
+    asked = ["onnx.yaml", "--server", "triton", "--storage", "s3://models", "--caller", "ingress"]
     printed = render(project, *asked)
     assert printed.returncode == 0
     assert printed.stderr == "expected: s3://models/weights/weights/1/weights/1/model.onnx\n"
     kinds = [each["kind"] for each in yaml.safe_load_all(printed.stdout)]
-    assert kinds == ["InferenceService", "NetworkPolicy", "ServiceMonitor"]
+    assert kinds == ["InferenceService", "NetworkPolicy"]
+    watched = render(project, *asked, "--monitor")
+    assert (watched.returncode, watched.stdout) == (1, "")
+    assert "a ServiceMonitor finds our server alone" in watched.stderr
+    assert "kind: ServiceMonitor" in render(project, "onnx.yaml", "--monitor").stdout
 
 
 REFUSED = [

@@ -149,7 +149,7 @@ def test_a_crowd_and_a_late_answer_have_one_too(
     local.declare(state, declared)
     url = local.ensure(state).url
     local.wait_ready(url, declared)
-    assert ask(url, "/v1/models/slow:predict", {"instances": [[1.0]]}).status == 504
+    assert ask(url, "/v1/models/slow:predict", {"instances": [[3.0]]}).status == 504
     # Its work cannot be stopped, and keeps the one place there is.
     assert ask(url, "/v1/models/slow:predict", {"instances": [[0.0]]}).status == 503
     assert ask(url, "/v1/models/slow:predict", {"instances": [[-2.0]]}).status in (500, 503)

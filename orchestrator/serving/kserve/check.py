@@ -117,6 +117,14 @@ def _devices(document: Source, spec: Endpoint) -> Iterator[Problem]:
             yield Problem(at, f"no node can have the label {key}: {value}", _hint())
 
 
+def check_watched(spec: Endpoint, place: Place) -> None:
+    """Raises OrchestratorError where a ServiceMonitor would find nothing."""
+    if not place.server.is_ours or scaling.is_knative(spec):
+        hint = "leave --monitor out; KServe's own annotation is serving.kserve.io/enable-prometheus-scraping"
+        message = "a ServiceMonitor finds our server alone, and not on Knative, whose Services are others"
+        raise OrchestratorError(message, hint=hint)
+
+
 def _shared(document: Source, spec: Endpoint, place: Place, by: Split) -> Iterator[Problem]:
     """What only our server does with requests, when somebody else is asked to share them out or to answer them."""
     several = len(spec.variants) > 1

@@ -26,9 +26,14 @@ from orchestrator.serving.sagemaker import Invocations
 from orchestrator.serving.work import Work
 
 
-def create(host: Host, work: Work, peers: Alone | Fleet, queue: Queue, about: About) -> Starlette:
-    """The application over these endpoints; `peers` are the server's other processes."""
-    predictions = Predictions(Answering(host, work))
+def create(
+    host: Host, work: Work, peers: Alone | Fleet, queue: Queue, about: About, *, answering: Answering | None = None
+) -> Starlette:
+    """The application over these endpoints; `peers` are the server's other processes.
+
+    `answering` is what gRPC answers with, too: there is one thread for the shadows then.
+    """
+    predictions = Predictions(answering or Answering(host, work))
     surface = _Surface(host, peers, about)
     model = "/v2/models/{name}"
     version = model + "/versions/{version}"

@@ -9,7 +9,8 @@ import shutil
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import IO
 
@@ -18,6 +19,7 @@ from orchestrator.serving import declarations
 from orchestrator.serving.background import Asynchronous
 from orchestrator.serving.declarations import Declaration
 from orchestrator.serving.queue import errand, spool
+from orchestrator.serving.queue.crew import Crew, Errand
 from orchestrator.serving.queue.ending import Ending
 from orchestrator.serving.queue.hand import Hand
 from orchestrator.serving.queue.item import Item, Outcome
@@ -31,6 +33,8 @@ IDLE_SECONDS = 60.0
 _AGAIN_SECONDS = 5.0
 _PRUNE_SECONDS = 3600.0
 _CLOSE_SECONDS = 10.0
+# Places for reasons that hang at once, before others have to wait for theirs.
+_SETTLING = 4
 
 
 class Dispatcher:
@@ -47,6 +51,8 @@ class Dispatcher:
         self._idle: dict[str, list[Hand]] = defaultdict(list)
         self._busy: dict[str, tuple[Item, threading.Thread]] = {}
         self._unwanted: frozenset[str] = frozenset()
+        self._leaving: list[threading.Thread] = []
+        self._settling = Crew("settling", _SETTLING)
         self._pruned = 0.0
         self._thread = threading.Thread(target=self._run, name="queue", daemon=True)
         self._thread.start()
@@ -80,20 +86,20 @@ class Dispatcher:
                 self._woken.wait(TICK_SECONDS)
                 self._woken.clear()
             teller.close()
+            self._settling.close()
             self._end()
 
     def _begin(self) -> None:
         """Take up what a server left that was killed."""
         shutil.rmtree(self._folder / "work", ignore_errors=True)
         (self._folder / "work").mkdir(parents=True)
-        for item in self._store.recover():
-            self._ending.lost(item)
+        lost = self._store.recover()
+        self._settling.begin(lambda: ((item.id, partial(self._ending.lost, item)) for item in lost))
 
     def _tick(self) -> None:
         now = time.time()
         self._unwanted = frozenset(self._store.cancelled())
-        for item in self._store.expired(now):
-            self._ending.expired(item)
+        self._settling.begin(lambda: self._expired(now))
         declared = self._ending.declared()
         for name, declaration in declared.items():
             wanted = declaration.spec.asynchronous
@@ -106,6 +112,10 @@ class Dispatcher:
             self._store.prune(now)
             spool.sweep(self._folder, self._store, now)
             self._pruned = now
+
+    def _expired(self, now: float) -> Iterator[Errand]:
+        for item in self._store.expired(now):
+            yield item.id, partial(self._ending.expired, item)
 
     def _fill(self, declaration: Declaration, wanted: Asynchronous) -> None:
         """Begin as many requests as there may be at once."""
@@ -150,7 +160,12 @@ class Dispatcher:
                 late = [each for each in hands if name not in declared or each.idle_seconds > IDLE_SECONDS]
                 self._idle[name] = [each for each in hands if each not in late]
                 dismissed += late
-        self._let_go(dismissed)
+        self._leaving = [thread for thread in self._leaving if thread.is_alive()]
+        if dismissed:
+            # They have seconds for writing what they captured, and other endpoints do not wait for that.
+            thread = threading.Thread(target=self._let_go, args=(dismissed,), name="queue-leaving", daemon=True)
+            thread.start()
+            self._leaving.append(thread)
 
     def _answer(self, item: Item, hand: Hand, wanted: Asynchronous) -> None:
         """In a thread of its own: all of one request."""
@@ -167,6 +182,8 @@ class Dispatcher:
         except BackendError as error:
             # It counts as begun until the next server looks.
             _log.error("%s: request %s: %s", item.endpoint, item.id, error.message)
+        except Exception:  # noqa: BLE001  Nobody else looks at what this thread raised.
+            _log.exception("%s: request %s: how it ended could not be written down", item.endpoint, item.id)
         finally:
             self._free(item, hand)
             self._woken.set()
@@ -190,7 +207,7 @@ class Dispatcher:
         deadline = time.monotonic() + _CLOSE_SECONDS / 2
         with self._lock:
             busy = [thread for _, thread in self._busy.values()]
-        for thread in busy:
+        for thread in (*busy, *self._leaving):
             thread.join(max(0.0, deadline - time.monotonic()))
         with self._lock:
             idle = [hand for hands in self._idle.values() for hand in hands]

@@ -31,6 +31,7 @@ class Ending:
 
     def begun(self, item: Item, outcome: Outcome, seconds: float, *, closing: bool, unwanted: bool) -> None:
         """A request was answered, or came to nothing. Raises BackendError when that cannot be written down."""
+        outcome = _writable(outcome)
         self._count(item, outcome, seconds)
         failed = outcome.status == "Failed"
         if failed and closing:
@@ -56,16 +57,20 @@ class Ending:
 
     def final(self, item: Item, outcome: Outcome) -> None:
         """Write down how a request ended, and that somebody is to be told if the endpoint file says so."""
+        outcome = _writable(outcome)
         if outcome.status == "Failed":
             _log.warning("%s: request %s failed: %s", item.endpoint, item.id, outcome.reason)
             try:
                 errand.write_failure(item, outcome)
             except BackendError as error:
                 _log.error("%s: request %s: the reason has no place: %s", item.endpoint, item.id, error.message)
+            except Exception:  # noqa: BLE001  Whatever that place does, the request has ended.
+                _log.exception("%s: request %s: the reason has no place", item.endpoint, item.id)
             outcome = replace(outcome, content_type="application/json")
         declaration = self.declared().get(item.endpoint)
         wanted = declaration.spec.asynchronous if declaration is not None else None
-        tell = wanted is not None and bool(notice.address(wanted.notify, outcome.status))
+        # While nobody says who is to be told, somebody is: endpoints come one after the other when a server starts.
+        tell = wanted is None or bool(notice.address(wanted.notify, outcome.status))
         self.store.finish(item.id, outcome, time.time(), tell=tell)
         spool.forget(self.folder, item)
 
@@ -80,3 +85,11 @@ class Ending:
     def _count(self, item: Item, outcome: Outcome, seconds: float) -> None:
         took = seconds if outcome.variant else None
         self.metrics.request(item.endpoint, outcome.variant, outcome.version, "async", outcome.code, seconds=took)
+
+
+def _writable(outcome: Outcome) -> Outcome:
+    """The same in words that any file takes: a model, or a text in a request, may have half a character in them."""
+    reason, content_type = (
+        text.encode(errors="backslashreplace").decode() for text in (outcome.reason, outcome.content_type)
+    )
+    return replace(outcome, reason=reason, content_type=content_type)

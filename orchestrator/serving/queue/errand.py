@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 import time
 from pathlib import Path
 
@@ -20,7 +21,9 @@ _AGAIN_SECONDS = 1.0
 
 def run(item: Item, hand: Hand, wanted: Asynchronous, *, state: Path, folder: Path, stop: Stop) -> Outcome:
     """The outcome of a request; when it is Completed, its answer is where it belongs."""
-    files = Files(spool.bodies(folder) / item.id, folder / "work" / f"{item.id}.out")
+    # Nobody else writes there: a process of the try before may be at its end still when this one begins.
+    answer = folder / "work" / f"{item.id}-{secrets.token_hex(4)}.out"
+    files = Files(spool.bodies(folder) / item.id, answer)
     began = time.monotonic()
     try:
         if item.input:
@@ -54,7 +57,7 @@ def pause(item: Item) -> float:
 def write_failure(item: Item, outcome: Outcome) -> None:
     """Say where a client looks for it why there is no answer. Raises BackendError."""
     said = {"error": outcome.reason, "status": outcome.code, "inferenceId": item.inference}
-    objects.put(item.failure, json.dumps(said, ensure_ascii=False).encode() + b"\n")
+    objects.put(item.failure, json.dumps(said, ensure_ascii=False).encode(errors="backslashreplace") + b"\n")
 
 
 def _is_final(cause: BaseException | None) -> bool:

@@ -87,12 +87,9 @@ class Hand:
     def answer(self, item: Item, files: Files, seconds: float, stop: Stop) -> Outcome:
         """The outcome of a request, whose answer is then in its file."""
         try:
-            if not self._is_loaded:
-                said = self._heard(time.monotonic() + LOAD_SECONDS, stop)
-                if "failed" in said:
-                    self._is_done = True
-                    return Outcome("Failed", f"the model could not be loaded: {said['failed']}", retry=True, code=503)
-                self._is_loaded = True
+            if not self._is_loaded and (why := self._why_not_loaded(stop)):
+                self._is_done = True
+                return Outcome("Failed", why, retry=True, code=503)
             self._say(item, files, seconds)
             said = self._heard(time.monotonic() + seconds, stop)
         except StoppedError as stopped:
@@ -134,6 +131,19 @@ class Hand:
             process.stdout.close()
         shutil.rmtree(self._folder, ignore_errors=True)
         return self._counts
+
+    def _why_not_loaded(self, stop: Stop) -> str:
+        """Wait until it has loaded the model; "" once it has. Raises EndedError or StoppedError."""
+        try:
+            said = self._heard(time.monotonic() + LOAD_SECONDS, stop)
+        except StoppedError as stopped:
+            if str(stopped):
+                raise
+            return f"the model was not loaded within {LOAD_SECONDS:g} s"
+        if "failed" in said:
+            return f"the model could not be loaded: {said['failed']}"
+        self._is_loaded = True
+        return ""
 
     def _say(self, item: Item, files: Files, seconds: float) -> None:
         message = {

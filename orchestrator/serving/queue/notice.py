@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+from http import client as http_client
 from pathlib import Path
 from typing import Any
 from urllib import error as url_errors
@@ -50,9 +51,12 @@ def body(item: Item) -> dict[str, Any]:
 
 def send(url: str, item: Item, secret: Path | None) -> None:
     """Tell somebody. Raises BackendError, which names no more of the address than its host."""
-    content = json.dumps(body(item), ensure_ascii=False).encode()
+    content = json.dumps(body(item), ensure_ascii=False).encode(errors="backslashreplace")
     headers = {"content-type": "application/json", "user-agent": "orchestrator"}
-    host = urlsplit(url).hostname or ""
+    try:
+        host = urlsplit(url).hostname or ""
+    except ValueError:  # Its words may hold the address, and that a secret.
+        raise BackendError("notification", "its address cannot be read") from None
     try:
         if secret is not None:
             headers[SIGNATURE] = sign(content, secret.read_bytes().strip())
@@ -65,7 +69,7 @@ def send(url: str, item: Item, secret: Path | None) -> None:
     except url_errors.HTTPError as error:
         error.close()
         raise BackendError("notification", f"{host} answered {error.code}") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, http_client.HTTPException) as error:  # The last is of who speaks no HTTP.
         reason = getattr(error, "reason", None) or getattr(error, "strerror", None) or type(error).__name__
         raise BackendError("notification", f"{host}: {reason}") from None
 

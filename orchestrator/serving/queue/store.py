@@ -7,7 +7,7 @@ import json
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -152,12 +152,13 @@ class Store:
         """What is being answered although its client wants it no more."""
         return {item.id for item in self._items("status = 'InProgress' AND cancel = 1")}
 
-    def notices(self, now: float) -> Sequence[Notice]:
-        """What somebody is to be told of now."""
+    def notices(self, now: float, endpoints: Collection[str]) -> Sequence[Notice]:
+        """What somebody is to be told of now by these endpoints."""
+        due = f"notice <= ? AND endpoint IN ({', '.join('?' * len(endpoints))}) ORDER BY notice LIMIT 50"
         with self._told(), self._lock:
             rows = self._db.execute(
-                f"SELECT {_ALL}, notice_tries FROM requests WHERE notice <= ? ORDER BY notice LIMIT 50",  # noqa: S608
-                (now,),
+                f"SELECT {_ALL}, notice_tries FROM requests WHERE {due}",  # noqa: S608  Question marks.
+                (now, *endpoints),
             ).fetchall()
         return [Notice(_read(row[:-1]), row[-1]) for row in rows]
 
@@ -167,10 +168,10 @@ class Store:
             db.execute("UPDATE requests SET notice = ?, notice_tries = notice_tries + 1 WHERE id = ?", (again, id))
 
     def prune(self, now: float) -> None:
-        """Forget what finished long ago."""
+        """Forget what finished long ago, even if nobody was told of it: its endpoint has been gone for as long."""
         with self._writing() as db:
             db.execute(
-                f"DELETE FROM requests WHERE status NOT IN {OPEN} AND notice IS NULL AND finished < ?",  # noqa: S608
+                f"DELETE FROM requests WHERE status NOT IN {OPEN} AND finished < ?",  # noqa: S608
                 (now - KEEP_SECONDS,),
             )
 

@@ -24,6 +24,9 @@ NUMERIC = ("number", "integer", "boolean")
 Array = NDArray[Any]
 Columns = Mapping[str, Array]
 
+# What stands for a missing value in a CSV file, as the component `ingest` reads it.
+MISSING_WORDS = frozenset({"", "NA", "N/A", "#N/A", "NaN", "nan", "null", "NULL"})
+
 # An answer that lists a thousand bad cells helps nobody.
 MAX_PROBLEMS = 5
 
@@ -59,9 +62,10 @@ def columns_from_records(signature: Signature, records: Sequence[Mapping[str, An
     for row, record in enumerate(records):
         if not isinstance(record, Mapping):
             raise InputError(f"record {row} is {_said(record)}, not an object with one value per column")
-        for name in record.keys() - passed:
-            hint = did_you_mean(str(name), known)
-            problems.append(f"record {row} has a column {name!r} that the model does not take" + _aside(hint))
+        for name in () if record.keys() <= passed else record:
+            if name not in passed:
+                said = f"record {row} has a column {name!r} that the model does not take"
+                problems.append(said + _hint(name, known, problems))
         if not record.keys() & known:
             # Every column may be nullable; that nothing is known of a row is still more likely a mistake.
             problems.append(f"record {row} has none of the columns the model takes: {', '.join(sorted(known))}")
@@ -95,14 +99,14 @@ def columns_from_tensors(signature: Signature, tensors: Mapping[str, Array]) -> 
             if _is_plain(signature, tensor):
                 return dict(zip(names, np.array(tensor.T, dtype=np.float64, order="C"), strict=True))
             tensors = {column: tensor[:, index] for index, column in enumerate(names)}
-    problems = [
-        f"there is no input {name!r}" + _aside(did_you_mean(name, names))
-        for name in tensors
-        if name not in names and name not in signature.ignored
-    ]
+    problems: list[str] = []
+    known = set(names)
+    for name in tensors:
+        if name not in known and name not in signature.ignored:
+            problems.append(f"there is no input {name!r}" + _hint(name, names, problems))
     flat: dict[str, Array] = {}
     for name, tensor in tensors.items():
-        if name not in names:
+        if name not in known:
             continue
         flat[name] = tensor[:, 0] if tensor.ndim == 2 and tensor.shape[1] == 1 else tensor
         if flat[name].ndim != 1:
@@ -271,5 +275,7 @@ def _said(value: object) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-def _aside(hint: str) -> str:
+def _hint(name: object, known: Iterable[str], problems: Sequence[str]) -> str:
+    """What may have been meant, for what is told: a search for each of thousands of names would take seconds."""
+    hint = did_you_mean(str(name), known) if len(problems) < MAX_PROBLEMS else ""
     return f" ({hint})" if hint else ""

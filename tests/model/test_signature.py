@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import pytest
 
+from orchestrator.errors import did_you_mean
 from orchestrator.model import signature
 from orchestrator.model.signature import Column, InputError, Signature
 
@@ -61,6 +63,24 @@ def test_rows_are_records_without_names() -> None:
 def test_an_error_names_the_column(change: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         signature.columns_from_records(ALL, [{**RECORD, **change}])
+
+
+def test_only_what_is_told_is_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[str] = []
+
+    def counted(name: str, known: Iterable[str]) -> str:
+        looked.append(name)
+        return did_you_mean(name, known)
+
+    monkeypatch.setattr(signature, "did_you_mean", counted)
+    names = [f"column {number}" for number in range(10_000)]
+    with pytest.raises(InputError, match=r"'column 4' .*; and 9995 more"):
+        signature.columns_from_records(ALL, [{**RECORD, **dict.fromkeys(names, 1)}] * 3)
+    assert looked == names[:5]
+    looked.clear()
+    with pytest.raises(InputError, match=r"there is no input 'column 0'.*; and 9995 more"):
+        signature.columns_from_tensors(ALL, dict.fromkeys(names, np.zeros(1)))
+    assert looked == names[:5]
 
 
 def test_all_columns_that_are_wrong_are_named() -> None:

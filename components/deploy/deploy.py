@@ -35,11 +35,11 @@ class Deployed:
     stages: tuple[Stage, ...] = ()
 
 
-def _silent(*_: object) -> None:
+def silent(*_: object) -> None:
     """Nothing is said."""
 
 
-def deploy(declaration: Declaration, state: Path, *, say: Say = _silent, progress: Progress = _silent) -> Deployed:
+def deploy(declaration: Declaration, state: Path, *, say: Say = silent, progress: Progress = silent) -> Deployed:
     """Serve the declaration from the model server of `state`. Raises RunError with what was put back."""
     name = declaration.name
     _try_programs(declaration, say)
@@ -56,15 +56,14 @@ def deploy(declaration: Declaration, state: Path, *, say: Say = _silent, progres
             stages = roll_out(shifting, plan_of(previous, declaration, say), declaration, say, progress)
             found = {"url": f"{shifting.url}/v1/models/{name}"}
             answer = local.send_example(declaration, shifting.url, variant=declaration.main.name)
-            return Deployed(declaration.model_copy(update=found), answer, stages)
         except OrchestratorError as error:
-            message = f"not deployed to endpoint {name!r}: {error.message}; {_restore(state, previous, shifting)}"
+            message = f"not deployed to endpoint {name!r}: {error.message}; {_undone(state, previous, shifting)}"
             raise RunError(message, hint=error.hint) from error
         except BaseException:  # Cancelled: an endpoint that nothing has proved must not stay.
-            _restore(state, previous, shifting)
+            _undone(state, previous, shifting)
             raise
-        finally:
-            undo.forget(state, name)
+        undo.forget(state, name)
+        return Deployed(declaration.model_copy(update=found), answer, stages)
 
 
 def _try_programs(declaration: Declaration, say: Say) -> None:
@@ -128,6 +127,17 @@ def complain(response: Any, classes: tuple[Any, ...] | None) -> None:
         return
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise OrchestratorError(f"the endpoint predicts {value!r}, which is not a finite number")
+
+
+def _undone(state: Path, previous: Declaration | None, shifting: Shifting) -> str:
+    """What is served now that the deployment is given up. What was before is forgotten only when it is back."""
+    try:
+        served = _restore(state, previous, shifting)
+    except OrchestratorError as error:
+        later = "the model server, or the next deployment, does that"
+        return f"what was there before could not be put back ({error.message}); {later}"
+    undo.forget(state, shifting.after.name)
+    return served
 
 
 def _restore(state: Path, previous: Declaration | None, shifting: Shifting) -> str:

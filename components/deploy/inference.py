@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from components.deploy.canaries import Canaries
-from components.deploy.deploy import Deployed, judge, roll_out
+from components.deploy.deploy import Deployed, Say, judge, roll_out, silent
 from orchestrator.cluster import Cluster, Progress
 from orchestrator.deployment.rollouts import Rollouts
 from orchestrator.errors import BackendError, OrchestratorError, RunError
@@ -34,12 +34,6 @@ _RESTORE_SECONDS = 60.0
 # For what does not mend itself, such as an image that does not exist.
 _STUCK_SECONDS = 30.0
 
-Say = Callable[[str], None]
-
-
-def _silent(*_: object) -> None:
-    """Nothing is said."""
-
 
 @dataclass(slots=True)
 class Deployment:
@@ -50,7 +44,7 @@ class Deployment:
     place: Place
     say: Say
     seconds: float = SECONDS
-    progress: Callable[[float, float, str], None] = _silent
+    progress: Callable[[float, float, str], None] = silent
     was_applied: bool = False
     _url: str = ""
     _answer: Answer | None = None

@@ -272,6 +272,28 @@ def test_a_version_that_cannot_answer_leaves_the_earlier_one_in_service(work: Wo
     assert {each.reason for each in local.endpoints(work.state)} == {""}
 
 
+def test_what_could_not_be_put_back_at_once_is_put_back_by_the_server(work: Workplace) -> None:
+    deploy.deploy(work.plan("models:/penguins/1", ENDPOINT.read_text()), work.state)
+    _broken(work, 2)
+    # The model server is told of its new version; from then on this process cannot write the declaration any more.
+    in_the_way = declarations.folder(work.state) / f".penguins.json.{os.getpid()}"
+    told = r"could not be put back \(file: .*penguins.json cannot be written: Is a directory\); the model server"
+    with pytest.raises(RunError, match=told):
+        deploy.deploy(
+            work.plan("models:/penguins/2", ENDPOINT.read_text()),
+            work.state,
+            say=lambda text: in_the_way.mkdir() if text.startswith("the model server is") else None,
+        )
+
+    def kept() -> list[Path]:
+        return [*declarations.folder(work.state).glob(".*.before")]
+
+    deadline = time.monotonic() + 60
+    while work.served != [("penguins", "1", True)] or kept():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
 def test_a_first_version_that_cannot_answer_leaves_nothing(work: Workplace) -> None:
     _broken(work, 2)
     with pytest.raises(RunError, match="nothing is served under that name"):

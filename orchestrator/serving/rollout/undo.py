@@ -64,7 +64,11 @@ def mend(state: Path) -> list[str]:
     mended = []
     for file in sorted(declarations.folder(state).glob(f".*{_BEFORE}")):
         name = file.name[1:].removesuffix(_BEFORE)
-        with contextlib.suppress(BlockingIOError, FileNotFoundError), _lock(state, name).open("a") as held:
+        # What cannot be written now is put back at another look.
+        with (
+            contextlib.suppress(BlockingIOError, FileNotFoundError, BackendError),
+            _lock(state, name).open("a") as held,
+        ):
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if not file.exists():  # Somebody else was faster.
                 continue
@@ -78,9 +82,11 @@ def _put_back(state: Path, name: str, kept: str) -> None:
     if not kept:
         declarations.remove(state, name)
         return
-    # What cannot be read, such as that of another version of this program, is no reason to end an endpoint.
-    with contextlib.suppress(OrchestratorError):
-        declarations.write(state, declarations.load(kept))
+    try:
+        declaration = declarations.load(kept)
+    except OrchestratorError:
+        return  # What cannot be read, such as that of another version of this program, is no reason to end an endpoint.
+    declarations.write(state, declaration)
 
 
 def _file(state: Path, name: str) -> Path:

@@ -21,7 +21,7 @@ from orchestrator.errors import NotFoundError, OrchestratorError
 from orchestrator.model import fit, folder, frame, transform
 from orchestrator.model.folder import Prediction
 from orchestrator.model.manifest import Manifest
-from orchestrator.model.onnx import export, form, gate
+from orchestrator.model.onnx import export, form, gate, runner
 from orchestrator.model.onnx.export import Wanted
 from orchestrator.model.signature import Column, Signature
 
@@ -223,6 +223,40 @@ def test_the_program_says_which_record_is_wrong(lean: Path, edge: Path) -> None:
     ran = _run(lean, edge, stdin=json.dumps([good, {**good, "bill_length_mm": "long"}]))
     assert ran.returncode == 1
     assert ran.stderr.strip() == "error: record 1: 'bill_length_mm' takes a number, not 'long'"
+
+
+@pytest.mark.parametrize(
+    ("record", "said"),
+    [
+        ("7", "record 0 is no object"),
+        ('{"bill_length_mm": 1' + "0" * 400 + "}", "record 0: 'bill_length_mm' takes a number, not 1000"),
+        ("[" * 100_000, "the JSON is nested too deeply"),
+        ('{"island"', "Expecting ':' delimiter"),
+    ],
+)
+def test_the_program_ends_with_words(lean: Path, edge: Path, record: str, said: str) -> None:
+    ran = _run(lean, edge, stdin=record)
+    assert ran.returncode == 1
+    assert ran.stderr.startswith(f"error: {said}")
+    assert "Traceback" not in ran.stderr
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"), [("boolean", "maybe"), ("boolean", []), ("timestamp", 5), ("timestamp", "soon"), ("number", {})]
+)
+def test_a_value_of_another_kind_is_refused_by_record_and_column(kind: str, value: Any) -> None:
+    column = {"name": "x", "type": kind, "nullable": True}
+    with pytest.raises(ValueError, match=f"record 1: 'x' takes a {kind}, not "):
+        runner._column(column, [{"x": None}, {"x": value}])
+    before = {"do": "cast", "column": "x", "source": "string", "type": kind}
+    with pytest.raises(ValueError, match=f"record 0: 'x' takes a {kind}, not "):
+        runner._before(before, "x", ["perhaps"])
+
+
+def test_what_stands_in_a_text_ends_no_record() -> None:
+    lines = '{"a": "x\u2028y"}\r\n\n{"a": "z"}\n'
+    assert runner._records(lines, ".jsonl") == [{"a": "x\u2028y"}, {"a": "z"}]
+    assert runner._records('a,b\r\n"one\r\ntwo",\r\n', ".csv") == [{"a": "one\r\ntwo", "b": None}]
 
 
 def test_a_changed_transform_is_not_answered_from(edge: Path, tmp_path: Path) -> None:

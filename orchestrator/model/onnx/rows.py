@@ -9,11 +9,9 @@ from typing import Any
 
 from orchestrator.errors import OrchestratorError
 from orchestrator.model import frame
-from orchestrator.model.signature import Column, Columns
+from orchestrator.model.signature import MISSING_WORDS, Column, Columns
 
 ROWS = 10_000
-# Of a CSV file, as the component `ingest` reads it.
-_MISSING = ("", "NA", "N/A", "#N/A", "NaN", "nan", "null", "NULL")
 
 
 def read(path: Path, inputs: Sequence[Column], *, limit: int | None = None) -> Iterator[Columns]:
@@ -47,6 +45,6 @@ def _tables(path: Path, inputs: Sequence[Column]) -> Iterator[Any]:
             with pd.read_json(path, lines=True, chunksize=ROWS, dtype=False, convert_dates=False) as parts:
                 yield from parts
         case _:
-            options: dict[str, Any] = {"dtype": texts, "na_values": _MISSING, "keep_default_na": False}
+            options: dict[str, Any] = {"dtype": texts, "na_values": sorted(MISSING_WORDS), "keep_default_na": False}
             with pd.read_csv(path, chunksize=ROWS, **options) as parts:
                 yield from parts

@@ -7,9 +7,10 @@ One line of JSON is printed per row. In a program:  Model(folder).predict([{"col
 """
 
 import csv
+import io
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -46,9 +47,12 @@ class Model:
         """One answer per record. Raises ValueError that names the record and the column."""
         if not records:
             return []
+        for row, record in enumerate(records):
+            if not isinstance(record, Mapping):
+                raise ValueError(f"record {row} is no object")  # noqa: TRY004  As any other record that is wrong.
         columns = {column["name"]: _column(column, records) for column in self.about["signature"]["inputs"]}
         for operation in self.form["before"]:
-            columns[operation["column"]] = _before(operation, columns[operation["column"]])
+            columns[operation["column"]] = _before(operation, operation["column"], columns[operation["column"]])
         tensors = {each["column"]: SENT[each["kind"]](columns[each["column"]]) for each in self.form["tensors"]}
         names = [name for name in self.form["outputs"].values() if name]
         found = dict(zip(names, self.session.run(names, tensors), strict=True))
@@ -64,16 +68,22 @@ class Model:
 
 
 def _column(column: Any, records: Any) -> Any:
-    name, values = column["name"], []
-    for row, record in enumerate(records):
-        value = record.get(name)
+    name, kind = column["name"], column["type"]
+    values = [record.get(name) for record in records]
+    for row, value in enumerate(values):
         if value is None and not column["nullable"]:
             raise ValueError(f"record {row} has no value for {name!r}, and the model needs one")
+    return _each(name, kind, values, lambda value: _value(kind, value))
+
+
+def _each(name: str, kind: str, values: Any, make: Callable[[Any], Any]) -> list[Any]:
+    made = []
+    for row, value in enumerate(values):
         try:
-            values.append(_value(column["type"], value))
-        except (TypeError, ValueError):
-            raise ValueError(f"record {row}: {name!r} takes a {column['type']}, not {value!r}") from None
-    return values
+            made.append(make(value))
+        except (AttributeError, KeyError, OverflowError, TypeError, ValueError):
+            raise ValueError(f"record {row}: {name!r} takes a {kind}, not {value!r:.100}") from None
+    return made
 
 
 def _value(kind: str, value: Any) -> Any:
@@ -93,12 +103,12 @@ def _value(kind: str, value: Any) -> Any:
     return number
 
 
-def _before(operation: Any, values: Any) -> Any:
+def _before(operation: Any, name: str, values: Any) -> Any:
     """What is done before the graph: casts from and to text, and imputing ahead of them."""
     if operation["do"] == "impute":
         return [operation["value"] if _gone(value) else value for value in values]
     source, kind = operation["source"], operation["type"]
-    return [_cast(source, kind, value) for value in values]
+    return _each(name, kind, values, lambda value: _cast(source, kind, value))
 
 
 def _cast(source: str, kind: str, value: Any) -> Any:
@@ -122,10 +132,12 @@ def _gone(value: Any) -> bool:
 
 def _records(text: str, suffix: str) -> Any:
     if suffix == ".csv":
-        return [{name: value or None for name, value in row.items()} for row in csv.DictReader(text.splitlines())]
-    return (
-        json.loads(text) if text.lstrip().startswith("[") else [json.loads(line) for line in text.splitlines() if line]
-    )
+        rows = csv.DictReader(io.StringIO(text, newline=""))
+        return [{name: value or None for name, value in row.items()} for row in rows]
+    if text.lstrip().startswith("["):
+        return json.loads(text)
+    # What str.splitlines takes for the end of a line, such as U+2028, may stand in a text of JSON.
+    return [json.loads(line) for line in text.split("\n") if line.strip()]
 
 
 if __name__ == "__main__":
@@ -133,8 +145,11 @@ if __name__ == "__main__":
     if given and not given.is_file():
         sys.exit("predict.py [FILE]: rows as CSV, a list in JSON, or JSON Lines, of FILE or standard input")
     try:
-        rows = _records(given.read_text("utf-8") if given else sys.stdin.read(), given.suffix if given else "")
+        text = (given.read_bytes() if given else sys.stdin.buffer.read()).decode("utf-8-sig")
+        rows = _records(text, given.suffix.lower() if given else "")
         for answer in Model(Path(__file__).parent).predict(rows):
             print(json.dumps(answer, ensure_ascii=False))
-    except ValueError as error:
+    except (ValueError, csv.Error) as error:
         sys.exit(f"error: {error}")
+    except RecursionError:
+        sys.exit("error: the JSON is nested too deeply")

@@ -12,10 +12,8 @@ from typing import Any
 import numpy as np
 
 from orchestrator.errors import OrchestratorError
-from orchestrator.model.signature import Array, InputError
+from orchestrator.model.signature import MISSING_WORDS, Array, InputError
 
-# As the component `ingest` reads them.
-MISSING = frozenset({"", "NA", "N/A", "#N/A", "NaN", "nan", "null", "NULL"})
 _BOOLEANS = {"true": True, "false": False, "1": True, "0": False}
 _KINDS = {"f": "number", "i": "integer", "u": "integer", "b": "boolean", "M": "timestamp"}
 
@@ -35,7 +33,7 @@ def read(cell: str, kind: str, name: str) -> Any:
 
     Raises InputError.
     """
-    if cell in MISSING:
+    if cell in MISSING_WORDS:
         return None
     if kind == "any":
         number = _number(cell)

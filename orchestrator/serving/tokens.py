@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from orchestrator.errors import OrchestratorError
+from orchestrator.serving import marks
 
 SHORTEST = 16
 _MOST_BYTES = 64 * 1024
@@ -27,7 +28,7 @@ class Tokens:
     def __init__(self, file: Path) -> None:
         """Raises OrchestratorError when the file cannot be used."""
         self._file = file
-        self._mark = _mark(file)
+        self._mark = marks.of(file)
         self._digests = _read(file)
         self._complaint = ""
 
@@ -41,7 +42,7 @@ class Tokens:
 
     def refresh(self) -> None:
         """Take up what the file says now. What cannot be used changes nothing, and is complained about once."""
-        mark = _mark(self._file)
+        mark = marks.of(self._file)
         if mark == self._mark:
             return
         try:
@@ -111,12 +112,3 @@ def _password(encoded: bytes) -> bytes:
         return base64.b64decode(encoded, validate=True).partition(b":")[2]
     except binascii.Error:
         return b""
-
-
-def _mark(file: Path) -> tuple[int, int, int] | None:
-    """Something that changes when the file does, also by a link that leads elsewhere now, as Kubernetes does it."""
-    try:
-        about = file.stat()
-    except OSError:
-        return None
-    return about.st_mtime_ns, about.st_size, about.st_ino

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -269,6 +270,26 @@ def test_certificates_that_cannot_be_used(tmp_path: Path) -> None:
             tls.Certificate(*pair)
     with pytest.raises(OrchestratorError, match="cannot be read"):
         tls.trusting(key)
+
+
+def test_no_other_certificate_is_trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    certificate, _ = authority(tmp_path)
+    theirs = authority(tmp_path, "theirs")
+    monkeypatch.setenv("SSL_CERT_FILE", str(theirs[0]))  # The machine trusts it.
+    ours, away = socket.socketpair()
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.load_cert_chain(*theirs)
+
+    def answer() -> None:
+        with away, contextlib.suppress(OSError):
+            server.wrap_socket(away, server_side=True).close()
+
+    with ours, ThreadPoolExecutor(1) as pool:
+        answered = pool.submit(answer)
+        with pytest.raises(ssl.SSLCertVerificationError):
+            tls.trusting(certificate).wrap_socket(ours)
+        ours.close()
+        answered.result(30)
 
 
 @pytest.mark.parametrize(

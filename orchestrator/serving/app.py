@@ -120,15 +120,11 @@ class _Surface:
         return _json({"live": True})
 
     async def ready(self, request: Request) -> Response:
-        others = self.peers.others()
-        own = fleet.report(self.host)
-        standings = fleet.standings([own, *others])
-        complete = own.complete and all(each.complete for each in others)
-        if complete and all(each.ready and not each.reason for each in standings.values()):
+        is_ready, reasons = fleet.readiness(self.host, self.peers.others())
+        if is_ready:
             return _json({"ready": True})
         if request.scope.get(gate.STRANGER):
             return _json({"ready": False}, 503)
-        reasons = [f"{name}: {standing.reason}" for name, standing in standings.items() if standing.reason]
         return _json({"ready": False, "error": "; ".join(reasons) or "the server is loading its models"}, 503)
 
     async def v2_model(self, request: Request) -> Response:

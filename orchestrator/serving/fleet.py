@@ -126,6 +126,15 @@ def together(found: Sequence[Standing]) -> Standing:
     return Standing(attempted, reason, all(each.ready for each in found))
 
 
+def readiness(host: Host, others: Sequence[Report]) -> tuple[bool, list[str]]:
+    """Whether every worker has everything that is declared, and what it lacks otherwise."""
+    reports = [report(host), *others]
+    found = standings(reports)
+    complete = all(each.complete for each in reports)
+    reasons = [f"{name}: {standing.reason}" for name, standing in found.items() if standing.reason]
+    return complete and not reasons and all(each.ready for each in found.values()), reasons
+
+
 def of(name: str, reports: Iterable[Report]) -> list[Standing]:
     """How an endpoint stands with each worker; with one that does not have it yet it is not ready."""
     return [report.endpoints.get(name, Standing("", "", ready=False)) for report in reports]

@@ -59,9 +59,7 @@ _FLAT: dict[str, tuple[msgspec.json.Decoder[Any], Any]] = {
 
 def array(tensor: Tensor, raw: memoryview | None = None) -> Array:
     """The tensor as a numpy array of its shape, its content in JSON or in `raw`. Raises RequestError."""
-    if tensor.datatype not in _FLAT:
-        hint = did_you_mean(tensor.datatype, DATATYPES) or "known: " + ", ".join(DATATYPES)
-        raise RequestError(f"tensor {tensor.name!r} has an unknown datatype {tensor.datatype!r} ({hint})")
+    check_datatype(tensor.name, tensor.datatype)
     check_shape(tensor.name, tensor.shape)
     if raw is not None:
         if memoryview(tensor.data):
@@ -106,6 +104,13 @@ def _shaped(tensor: Tensor | Numbers, values: list[Any]) -> Array:
     if len(values) != wanted:
         raise RequestError(f"tensor {tensor.name!r} has {len(values)} values, its shape {tensor.shape} takes {wanted}")
     return _packed(tensor, values).reshape(tensor.shape)
+
+
+def check_datatype(name: str, given: str) -> None:
+    """Refuse a type that the protocol does not know. Raises RequestError."""
+    if given not in DATATYPES:
+        hint = did_you_mean(given, DATATYPES) or "known: " + ", ".join(DATATYPES)
+        raise RequestError(f"tensor {name!r} has an unknown datatype {given!r} ({hint})")
 
 
 def check_shape(name: str, shape: list[int]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -92,10 +93,7 @@ def columns_of(arrays: dict[str, Array], signature: Signature) -> tuple[Columns,
 
 def encode(model: str, version: str, request: Request, outputs: dict[str, Array]) -> Content:
     """The answer: the outputs that were asked for, or all. Raises RequestError for one that is not there."""
-    for name in request.outputs:
-        if name not in outputs:
-            hint = did_you_mean(name, outputs)
-            raise RequestError(f"there is no output {name!r}" + (f" ({hint})" if hint else ""))
+    check_outputs(request.outputs, outputs)
     answer: dict[str, Any] = {"model_name": model, "model_version": version}
     if request.id is not None:
         answer["id"] = request.id
@@ -111,6 +109,14 @@ def encode(model: str, version: str, request: Request, outputs: dict[str, Array]
             tensor["data"] = outputs[name].ravel().tolist()
     text = codec.write(answer)
     return Content(b"".join([text, *behind]), len(text)) if behind else Content(text)
+
+
+def check_outputs(wanted: Iterable[str], outputs: Mapping[str, Array]) -> None:
+    """Refuse to answer with an output that is not there. Raises RequestError."""
+    for name in wanted:
+        if name not in outputs:
+            hint = did_you_mean(name, outputs)
+            raise RequestError(f"there is no output {name!r}" + (f" ({hint})" if hint else ""))
 
 
 def _table(text: bytes) -> _Table | None:

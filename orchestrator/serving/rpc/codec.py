@@ -6,7 +6,6 @@ from typing import Any
 
 from google.protobuf.message import DecodeError
 
-from orchestrator.errors import did_you_mean
 from orchestrator.model.signature import Array, Signature
 from orchestrator.serving import binary, v2
 from orchestrator.serving import tensors as http_tensors
@@ -34,10 +33,7 @@ def _decode(body: bytes, signature: Signature, _: Headers) -> Asked:
 def _encode(name: str, version: str, asked: Asked, outputs: dict[str, Array]) -> Content:
     message = messages.InferResponse(model_name=name, model_version=version, id=asked.request.id)
     wanted = [each.name for each in asked.request.outputs]
-    for each in wanted:
-        if each not in outputs:
-            hint = did_you_mean(each, outputs)
-            raise RequestError(f"there is no output {each!r}" + (f" ({hint})" if hint else ""))
+    v2.check_outputs(wanted, outputs)
     for each in wanted or outputs:
         values = outputs[each]
         message.outputs.add(name=each, datatype=http_tensors.datatype(values), shape=values.shape)

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from orchestrator.errors import did_you_mean
 from orchestrator.model.signature import Array
 from orchestrator.serving import binary, tensors
 from orchestrator.serving.codec import RequestError
@@ -41,9 +40,7 @@ def arrays(message: Any) -> dict[str, Array]:
 
 def _array(tensor: Any, raw: bytes | None) -> Array:
     shape = list(tensor.shape)
-    if tensor.datatype not in tensors.DATATYPES:
-        hint = did_you_mean(tensor.datatype, tensors.DATATYPES) or "known: " + ", ".join(tensors.DATATYPES)
-        raise RequestError(f"tensor {tensor.name!r} has an unknown datatype {tensor.datatype!r} ({hint})")
+    tensors.check_datatype(tensor.name, tensor.datatype)
     tensors.check_shape(tensor.name, shape)
     if raw is not None:
         if tensor.HasField("contents"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 import time
@@ -11,7 +12,8 @@ from pathlib import Path
 
 from orchestrator.errors import OrchestratorError
 from orchestrator.serving import declarations, wishes
-from orchestrator.serving.exchange import Watcher
+from orchestrator.serving.declarations import Declaration
+from orchestrator.serving.exchange import Observer, Watcher
 from orchestrator.serving.hosted import Hosted, Load, Status
 from orchestrator.serving.metrics import Metrics, Shown
 from orchestrator.serving.residence import Room
@@ -92,20 +94,39 @@ class Host:
                 if declaration is None:  # Removed since it was listed; the next look will find it gone.
                     return
                 attempted = declarations.fingerprint(declaration)
-                loaded = self._residents.load(declaration, status)
+                loaded = self._residents.load(declaration, status, attach=self._attached)
             except OrchestratorError as error:
                 self._keep(status, error.message, attempted)
             except Exception as error:  # noqa: BLE001  A model's files may raise anything; the others go on.
                 _log.exception("%s: loading failed", name)
                 self._keep(status, f"{type(error).__name__}: {error}", attempted)
             else:
-                attached = (watcher.attach(declaration) for watcher in self.watchers)
-                status.observers = tuple(observer for observer in attached if observer is not None)
                 # In this order: who reads `attempted` in another thread may rely on the rest.
                 status.unloaded, status.reason, status.attempted = False, "", attempted
                 self._endpoints = {**self._endpoints, name: status}
                 self.metrics.serving(name, (_shown(variant.declared) for variant in loaded.variants))
                 _log.info("%s: serving %s", name, ", ".join(variant.label for variant in loaded.variants))
+
+    def _attached(self, declaration: Declaration, status: Status) -> tuple[Observer, ...]:
+        """Those who watch the exchanges under this declaration. Raises what keeps one from that."""
+        try:
+            attached = [watcher.attach(declaration) for watcher in self.watchers]
+        except Exception:
+            self._watch_as_before(status)
+            raise
+        return tuple(observer for observer in attached if observer is not None)
+
+    def _watch_as_before(self, status: Status) -> None:
+        """What was served goes on, and so does what watches it."""
+        if status.hosted is None:
+            for watcher in self.watchers:
+                watcher.detach(status.name)
+            return
+        found: list[Observer | None] = []
+        for watcher in self.watchers:
+            with contextlib.suppress(Exception):  # It was said already what is wrong with that one.
+                found.append(watcher.attach(status.hosted.declaration))
+        status.observers = tuple(observer for observer in found if observer is not None)
 
     def _grant_wishes(self) -> None:
         """Load and unload what was asked over HTTP, here or in another worker process."""

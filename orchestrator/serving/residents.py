@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from orchestrator.errors import OrchestratorError
 from orchestrator.serving import hosted, residence
 from orchestrator.serving.codec import RequestError
 from orchestrator.serving.declarations import Declaration
+from orchestrator.serving.exchange import Observer
 from orchestrator.serving.hosted import Hosted, Load, Status
 from orchestrator.serving.metrics import Metrics
 from orchestrator.serving.residence import Resident, Room
@@ -18,6 +20,8 @@ from orchestrator.serving.residence import Resident, Room
 # A model that could not be loaded on call is not tried again by every request of a crowd.
 PATIENCE_SECONDS = 5.0
 _LOADS_AT_ONCE = 2
+
+Attach = Callable[[Declaration, Status], tuple[Observer, ...]]
 
 _log = logging.getLogger(__name__)
 
@@ -34,15 +38,25 @@ class Residents:
         self._deciding = threading.Lock()
         self._loads = ThreadPoolExecutor(_LOADS_AT_ONCE, thread_name_prefix="load")
 
-    def load(self, declaration: Declaration, status: Status, outcome: str = "loaded", *, anew: bool = False) -> Hosted:
+    def load(
+        self,
+        declaration: Declaration,
+        status: Status,
+        outcome: str = "loaded",
+        *,
+        anew: bool = False,
+        attach: Attach | None = None,
+    ) -> Hosted:
         """Serve this declaration from now on; models that are loaded already are kept unless it is to be `anew`.
 
-        Whoever calls holds `status.changing`. Raises whatever loading raises; then everything is as it was.
+        Whoever calls holds `status.changing`. `attach` gives those who watch, before there is anything to see.
+        Raises whatever loading and attaching raise; then everything is as it was.
         """
         before, size = status.size, residence.size(declaration)
         self._make_room(status, size)
         try:
             loaded = hosted.load(declaration, status.name, self._load, None if anew else status.hosted)
+            observers = attach(declaration, status) if attach is not None else status.observers
         except BaseException:
             with self._deciding:
                 status.size = before
@@ -50,7 +64,7 @@ class Residents:
                     self._here.pop(status.name, None)
             raise
         with self._deciding:
-            status.hosted = loaded
+            status.hosted, status.observers = loaded, observers
         status.used = time.monotonic()
         # Who was on the way in meanwhile could not leave.
         self._make_room(status, size)

@@ -141,6 +141,26 @@ def test_what_cannot_be_loaded_takes_nothing_down(
     assert [each.reason for each in local.endpoints(state) if each.name == "penguins"] == [""]
 
 
+def test_a_queue_that_cannot_be_opened_takes_no_other_endpoint_down(
+    state: Path, penguins: Any, mass: Any, declaration: Declare, told: Declare, ask: Ask
+) -> None:
+    (state / "queue").write_text("in the way")
+    good, bad = declaration("penguins", penguins), declaration("mass", mass)
+    queued = told(bad, mode="async", **{"async": {"output": "answers"}})
+    local.declare(state, queued)
+    url = start(state, good)
+    assert ask(url, "/v1/models/penguins:predict", {"instances": penguins.examples}).status == 200
+    eventually(lambda: any("queue" in each.reason for each in local.endpoints(state)))
+    reply = ask(url, "/v1/models/mass:predict", {"instances": mass.examples})
+    assert (reply.status, "not ready" in reply.text, "queue" in reply.text) == (503, True, True)
+    local.declare(state, bad)
+    local.wait_ready(url, bad)
+    # What was served before goes on.
+    local.declare(state, queued)
+    eventually(lambda: any("queue" in each.reason for each in local.endpoints(state)))
+    assert ask(url, "/v1/models/mass:predict", {"instances": mass.examples}).status == 200
+
+
 def test_killed_and_started_again(state: Path, penguins: Any, declaration: Declare, ask: Ask) -> None:
     url = start(state, declaration("penguins", penguins))
     first = local.ensure(state)

@@ -20,12 +20,12 @@ from orchestrator.errors import BackendError, NotFoundError, OrchestratorError
 from orchestrator.model import folder, transform
 from orchestrator.model.manifest import Manifest
 from orchestrator.model.signature import Column, InputError, Signature
-from orchestrator.serving.batch import answering, batch, jsonpath, layout, plan
+from orchestrator.serving.batch import answering, batch, jsonpath, layout, plan, records, writing
 from orchestrator.serving.batch.batch import Done
 from orchestrator.serving.batch.plan import Plan
 from orchestrator.serving.batch.pool import Named
 from orchestrator.serving.batch.records import Chunk, Line, Source
-from orchestrator.serving.batch.task import Task
+from orchestrator.serving.batch.task import Record, Task
 from orchestrator.serving.batch.values import Cell
 from orchestrator.serving.batch.worker import Ready
 
@@ -330,6 +330,64 @@ def test_what_cannot_be_read_or_loaded_is_said_and_leaves_nothing(awkward: Named
         run(damaged, source, tmp_path / "out.csv")
     assert [each.name for each in tmp_path.iterdir() if each.name.startswith("out")] == []
     assert left(tmp_path) == []
+
+
+def test_what_is_read_or_written_elsewhere_is_not_written_over(awkward: Named, tmp_path: Path) -> None:
+    source = tmp_path / "in.csv"
+    source.write_text("x\n1\nfoo\n")
+    (tmp_path / "link.csv").symlink_to(source)
+    os.link(source, tmp_path / "twin.csv")
+    for target, quarantine, said in [
+        ("out.csv", "in.csv", "in.csv is what is read from"),
+        ("out.csv", "link.csv", "link.csv is what is read from"),
+        ("twin.csv", "bad.jsonl", "twin.csv is what is read from"),
+        ("out.csv", "out.csv", "is to be both an output and the quarantine"),
+    ]:
+        with pytest.raises(OrchestratorError, match=said):
+            run(awkward, source, tmp_path / target, str(tmp_path / quarantine))
+    memory = fsspec.filesystem("memory")
+    memory.pipe("/over/in.csv", b"x\n1\n")
+    with pytest.raises(OrchestratorError, match="is what is read from"):
+        batch.run(awkward, Plan(), source="memory://over/in.csv", target="memory://over/in.csv")
+    assert (source.read_text(), memory.cat("/over/in.csv")) == ("x\n1\nfoo\n", b"x\n1\n")
+    assert sorted(each.name for each in tmp_path.glob("*.*")) == ["in.csv", "link.csv", "twin.csv"]
+
+
+def test_an_output_is_not_also_the_input_of_another_file(awkward: Named, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    for name in ("a.csv", "a.csv.out"):
+        (tmp_path / "in" / name).write_text("x\n1\n")
+    with pytest.raises(OrchestratorError, match=r"a\.csv\.out is what is read from"):
+        run(awkward, tmp_path / "in", tmp_path / "in")
+
+
+def test_a_record_that_utf_8_cannot_hold_costs_only_itself(awkward: Named, tmp_path: Path) -> None:
+    source = tmp_path / "in.jsonl"
+    source.write_text('{"x": 1, "note": "\\ud83d"}\n{"x": "\\ud83d"}\n{"x": 2}\n')
+    out, bad = tmp_path / "out.jsonl", tmp_path / "bad.jsonl"
+    done = run(awkward, source, out, str(bad), join="input", threshold=plan.Threshold(1))
+    assert (done.records, done.bad) == (3, 1)
+    first, second, third = jsonl(out)
+    assert first == {"x": 1, "note": "\ud83d", "prediction": {"y": 2.0}}
+    assert (second["x"], third["prediction"]) == ("\ud83d", {"y": 4.0})
+    assert [each["record"] for each in jsonl(bad)] == [2]
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "csv", "parquet"])
+def test_what_a_model_answers_and_utf_8_cannot_hold_is_escaped(kind: str) -> None:
+    task = Task(Source("in", "jsonl"), Plan(), kind, {}, ("y",), {"y": Cell("y", "y", "string")}, {"y": "string"})
+    body = writing.write(task, Chunk(1), [Record(None, {}, 1, "")], [{"y": "\ud83d"}])
+    text = records.rows(body)["y"][0].as_py() if kind == "parquet" else body.decode()
+    assert {"jsonl": '{"y": "\\ud83d"}\n', "csv": "\\ud83d\n", "parquet": "\\ud83d"}[kind] == text
+
+
+def test_bad_records_are_told_without_what_is_secret_in_a_uri(awkward: Named, tmp_path: Path) -> None:
+    fsspec.filesystem("memory").pipe("/user:pass@secret/in.csv", b"x\nfoo\n")
+    bad = tmp_path / "bad.jsonl"
+    options: dict[str, Any] = {"target": str(tmp_path / "out"), "quarantine": str(bad)}
+    asked = Plan(threshold=plan.Threshold(1))
+    batch.run(awkward, asked, source="memory://user:pass@secret/in.csv", **options)
+    assert jsonl(bad)[0]["file"] == "memory://secret/in.csv"
 
 
 READY = Ready((("x", "number"), ("zip", "string")), ("note",), (Cell("kind", "kind", "string"),))

@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from orchestrator.errors import OrchestratorError
@@ -49,6 +49,14 @@ def test_a_quoted_cell_goes_over_lines_and_a_quote_left_open_costs_its_line_alon
     assert len(lines(held, Plan(payload=100), quoted=True)) == 1001
 
 
+def test_blank_lines_and_ends_of_lines_in_a_quoted_cell_are_kept() -> None:
+    raw = b'a,b\r\n\r\n1,"one\r\n\r\n  \ntwo"\r\n\n2,x\r\n'
+    assert lines(raw, quoted=True) == [Line(1, b"a,b"), Line(3, b'1,"one\r\n\r\n  \ntwo"'), Line(8, b"2,x")]
+    # Where the quote is left open they are what they are elsewhere: no records.
+    assert lines(b'1,"x\n\n2,y\n', quoted=True) == [Line(1, b'1,"x', "a double quote is left open"), Line(3, b"2,y")]
+
+
+@example([["one\n\n \ntwo", "\n"]])
 @given(st.lists(st.lists(st.text(st.characters(exclude_characters="\r\x00", codec="utf-8")), min_size=2, max_size=2)))
 def test_what_a_writer_of_csv_writes_is_read_row_by_row(rows: list[list[str]]) -> None:
     text = io.StringIO(newline="")
@@ -99,6 +107,8 @@ def test_what_is_no_table_is_refused_by_name() -> None:
         (b"PAR1 no", "t: not a readable Parquet file"),
         (b"a,b,a\n", "two columns are named 'a'"),
         (b"a,\xff\n", "t:1: the header line is not UTF-8"),
+        (b"a," + b"b" * 200_000 + b"\n1,2\n", "t:1: the header line cannot be read: field larger than field limit"),
+        (b"a,b\r1,2\r3,4\r", r"t: its lines end with \\r alone"),
     ]:
         with pytest.raises(OrchestratorError, match=said):
             records.recognised(io.BytesIO(raw), "t", Plan())

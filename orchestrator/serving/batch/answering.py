@@ -57,7 +57,7 @@ def respond(model: Model, body: bytes, kind: str) -> bytes:
     if not isinstance(instances, list) or not instances:
         raise InputError("the file has no list of instances", hint='it holds {"instances": [...]}, or the list alone')
     predictions = _predicted(model, None, instances)
-    return json.dumps({"predictions": list(predictions)}, ensure_ascii=False).encode()
+    return json.dumps({"predictions": list(predictions)}, ensure_ascii=False).encode(errors="backslashreplace")
 
 
 def _predicted(model: Model, task: Task | None, given: Sequence[Any]) -> Sequence[Any]:
@@ -86,7 +86,9 @@ def _is_of_bodies(model: Model) -> bool:
 
 def _body(model: Any, task: Task | None, given: Any) -> Any:
     is_csv = task is not None and task.source.format == "csv"
-    body = writing.line(list(given.values()), ",") if is_csv else json.dumps(given, ensure_ascii=False).encode()
+    # Half of a pair of surrogates is escaped, as it was in the record.
+    text = "" if is_csv else json.dumps(given, ensure_ascii=False)
+    body = writing.line(list(given.values()), ",") if is_csv else text.encode(errors="backslashreplace")
     answered, _ = model.respond(body, "text/csv" if is_csv else "application/json", "application/json")
     try:
         return json.loads(answered)

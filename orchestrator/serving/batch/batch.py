@@ -18,7 +18,7 @@ from orchestrator.serving.batch.pool import Named, Pool
 from orchestrator.serving.batch.records import Chunk, Source
 from orchestrator.serving.batch.task import Rejected
 from orchestrator.serving.batch.worker import Failed, Whole
-from orchestrator.stores import streams
+from orchestrator.stores import objects, streams
 from orchestrator.stores.streams import Found
 
 SUFFIX = ".out"
@@ -57,9 +57,8 @@ def run(
     pairs = (
         [(each, f"{base}/{each.name}{SUFFIX}") for each in found] if several else [(found[0], _one(target, found[0]))]
     )
-    for each, place in pairs:
-        output.check(place, each.uri)
     apart = quarantine or f"{base}{QUARANTINE}" if not target.endswith("/") else f"{base}/_{QUARANTINE[1:]}"
+    output.check([each.uri for each, _ in pairs], [place for _, place in pairs], apart)
     count = plan.workers or _cores()
     batch = _Batch(plan, Done(quarantine=apart), said)
     with Pool(model, count, seconds=plan.seconds, retries=plan.retries) as pool, Quarantine(apart) as kept:
@@ -92,7 +91,7 @@ class _Batch:
                 for chunk, answered in pool.answers(task, _chunks(stream, source, self.plan, found)):
                     for body in answered.bodies:
                         sink.write(body)
-                    kept.write(found.uri, answered.rejected)
+                    kept.write(objects.shown(found.uri), answered.rejected)
                     self._count(chunk, answered.rejected, answered.unread, found)
                     self._tell(_share(raw, size))
                 sink.close()
@@ -109,8 +108,9 @@ class _Batch:
                 answer = pool.whole(Whole(stream.read(), kind))
         rejected: tuple[Rejected, ...] = ()
         if isinstance(answer, Failed):
-            rejected = (Rejected(1, 0, answer.message, found.uri),)
-            kept.write(found.uri, rejected)
+            shown = objects.shown(found.uri)
+            rejected = (Rejected(1, 0, answer.message, shown),)
+            kept.write(shown, rejected)
         else:
             with output.whole(place) as file:
                 file.write(answer)

@@ -52,7 +52,9 @@ def each(predict: Predict, records: Sequence[Any], retries: int, *, pause: float
 
 def worded(reason: str) -> str:
     """A reason that is about one record among others, as one that is about this record."""
-    first = " ".join(reason.split()) or "the model gave no reason"
+    # What a model says may hold half of a pair of surrogates, which no terminal and no file takes.
+    clean = reason.encode(errors="backslashreplace").decode()
+    first = " ".join(clean.split()) or "the model gave no reason"
     for told in ("record 0", "row 0"):
         first = first.replace(told, f"this {told[:-2]}")
     return first if len(first) <= 500 else first[:497] + "..."

@@ -91,7 +91,8 @@ class Quarantine:
         for each in rejected:
             told = {"file": file, "record": each.record, **({"line": each.line} if each.line else {})}
             line = json.dumps({**told, "reason": each.reason, "input": each.input}, ensure_ascii=False, default=str)
-            self._opened().write(line.encode() + b"\n")
+            # Half of a pair of surrogates is escaped, as it was in the record.
+            self._opened().write(line.encode(errors="backslashreplace") + b"\n")
 
     def _opened(self) -> IO[bytes]:
         if self._file is None:
@@ -120,15 +121,30 @@ def whole(uri: str) -> Iterator[IO[bytes]]:
             partial.unlink(missing_ok=True)
 
 
-def check(uri: str, source: str) -> None:
-    """Refuse a place that is the source itself, or that cannot be written. Raises OrchestratorError."""
+def check(sources: Sequence[str], outputs: Sequence[str], quarantine: str) -> None:
+    """Refuse places that are read from, that are one another, or that are folders. Raises OrchestratorError."""
+    read = {each for source in sources for each in _identities(source)}
+    written = {each for place in outputs for each in _identities(place)}
+    if not written.isdisjoint(_identities(quarantine)):
+        message = f"{objects.shown(quarantine)} is to be both an output and the quarantine"
+        raise OrchestratorError(message, hint="name another place for one of them")
+    for place in (*outputs, quarantine):
+        if not read.isdisjoint(_identities(place)):
+            raise OrchestratorError(f"{objects.shown(place)} is what is read from", hint="name another place")
+        if not artifacts.is_remote(place) and artifacts.local_path(place).is_dir():
+            raise OrchestratorError(f"the output {place} is a folder", hint="name a file in it")
+
+
+def _identities(uri: str) -> set[object]:
+    """What tells the file at a place from others: where it lies, links followed, and which one is there."""
     if artifacts.is_remote(uri):
-        return
+        return {uri}
     path = artifacts.local_path(uri)
-    if not artifacts.is_remote(source) and path.exists() and path.samefile(artifacts.local_path(source)):
-        raise OrchestratorError(f"{uri} is what is read from", hint="name another output")
-    if path.is_dir():
-        raise OrchestratorError(f"the output {uri} is a folder", hint="name a file in it")
+    found: set[object] = {os.path.realpath(path)}
+    with contextlib.suppress(OSError):  # None is there yet.
+        about = path.stat()
+        found.add((about.st_dev, about.st_ino))
+    return found
 
 
 def _beside(uri: str) -> Path:

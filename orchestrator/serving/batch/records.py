@@ -6,7 +6,7 @@ import csv
 import io
 from collections import Counter, deque
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import IO, Any
 
 from orchestrator.errors import OrchestratorError
@@ -18,6 +18,7 @@ BOM = b"\xef\xbb\xbf"
 BYTES = 4 * 1024 * 1024
 _PARQUET = b"PAR1"
 _DELIMITERS = ",\t;|"
+_NO_CSV = "is this a CSV file?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,8 @@ class Line:
     number: int
     text: bytes
     problem: str = ""
+    # Within a quoted cell it is part of the text.
+    end: bytes = field(default=b"\n", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,19 +83,29 @@ def recognised(stream: IO[bytes], name: str, plan: Plan) -> Source:
     first = next(texts(stream, plan, quoted=True), None)
     stream.seek(0)
     if first is None or first.problem:
-        raise OrchestratorError(f"{name}: the header line cannot be read", hint="is this a CSV file?")
+        raise OrchestratorError(f"{name}: the header line cannot be read", hint=_NO_CSV)
     try:
         header = first.text.decode()
     except UnicodeDecodeError as error:
         raise OrchestratorError(f"{name}:1: the header line is not UTF-8") from error
     counts = Counter(character for character in header if character in _DELIMITERS)
     delimiter = plan.delimiter or max(_DELIMITERS, key=lambda each: counts[each])
-    cells = next(csv.reader(io.StringIO(header, newline=""), delimiter=delimiter), [])
+    cells = _cells(header, delimiter, name)
     if not plan.header:
         return Source(name, kind, tuple(str(number) for number in range(len(cells))), delimiter, header=False)
     if twice := next((cell for cell in cells if cells.count(cell) > 1), None):
         raise OrchestratorError(f"{name}:1: two columns are named {twice!r}", hint="rename one, or say --no-header")
     return Source(name, kind, tuple(cells), delimiter)
+
+
+def _cells(header: str, delimiter: str, name: str) -> list[str]:
+    try:
+        rows = list(csv.reader(io.StringIO(header, newline=""), delimiter=delimiter))
+    except (csv.Error, ValueError) as error:
+        raise OrchestratorError(f"{name}:1: the header line cannot be read: {error}", hint=_NO_CSV) from error
+    if len(rows) > 1:
+        raise OrchestratorError(f"{name}: its lines end with \\r alone", hint="write it with \\n or \\r\\n")
+    return rows[0] if rows else []
 
 
 def chunks(stream: IO[bytes], source: Source, plan: Plan) -> Iterator[Chunk]:
@@ -123,12 +136,15 @@ def texts(stream: IO[bytes], plan: Plan, *, quoted: bool) -> Iterator[Line]:
         line = held.popleft() if held else next(lines, None)
         if line is None:
             return
+        if not line.problem and not line.text.strip():
+            continue
         if not quoted or line.problem or line.text.count(b'"') % 2 == 0:
             yield line
             continue
         parts, is_whole = _continued(line, held, lines, plan.payload)
         if is_whole:
-            yield Line(line.number, b"\n".join(part.text for part in parts))
+            *before, last = parts
+            yield Line(line.number, b"".join(part.text + part.end for part in before) + last.text, end=last.end)
             continue
         yield Line(line.number, line.text, "a double quote is left open")
         held.extendleft(reversed(parts[1:]))
@@ -141,7 +157,7 @@ def _continued(line: Line, held: deque[Line], lines: Iterator[Line], most: int) 
         if following is None:
             return parts, False
         parts.append(following)
-        size += len(following.text) + 1
+        size += len(parts[-2].end) + len(following.text)
         if following.problem:
             return parts, False
         if following.text.count(b'"') % 2:
@@ -162,8 +178,8 @@ def _bounded(stream: IO[bytes], most: int) -> Iterator[Line]:
             while not piece.endswith(b"\n") and (piece := stream.readline(1 << 20)):
                 pass
             yield Line(number, text[:1000], f"the record is larger than {most:,} bytes")
-        elif text.strip():
-            yield Line(number, text)
+        else:
+            yield Line(number, text, end=piece[len(text) :])
 
 
 def packed(table: Any) -> bytes:

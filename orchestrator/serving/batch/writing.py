@@ -24,7 +24,7 @@ def line(cells: Sequence[Any], delimiter: str) -> bytes:
     """Cells as a line of CSV."""
     buffer = io.StringIO(newline="")
     csv.writer(buffer, delimiter=delimiter, lineterminator="\n").writerow(cells)
-    return buffer.getvalue().encode()
+    return _encoded(buffer.getvalue())
 
 
 def empty(task: Task) -> bytes:
@@ -51,14 +51,14 @@ def _as_jsonl(task: Task, _chunk: Chunk, read: Sequence[Record], found: Sequence
         except AbsentError:
             value = None
         lines.append(json.dumps(value, ensure_ascii=False, default=str))
-    return "".join(f"{line}\n" for line in lines).encode()
+    return _encoded("".join(f"{line}\n" for line in lines))
 
 
 def _as_csv(task: Task, _chunk: Chunk, read: Sequence[Record], found: Sequence[Any]) -> bytes:
     buffer = io.StringIO(newline="")
     columns = [_texts(_column(task, name, read, found)) for name in task.columns]
     csv.writer(buffer, delimiter=task.source.delimiter, lineterminator="\n").writerows(zip(*columns, strict=True))
-    return buffer.getvalue().encode()
+    return _encoded(buffer.getvalue())
 
 
 def _as_parquet(task: Task, chunk: Chunk, read: Sequence[Record], found: Sequence[Any]) -> bytes:
@@ -81,7 +81,7 @@ def _array(kind: str, column: list[Any]) -> Any:
     if kind == "timestamp":
         return pc.cast(pa.array(column, pa.string()), pa.timestamp("us"))
     if kind == "string":
-        column = [None if value is None else str(value) for value in column]
+        column = [None if value is None else _encoded(str(value)).decode() for value in column]
     kinds = {"number": pa.float64(), "integer": pa.int64(), "boolean": pa.bool_(), "string": pa.string()}
     return pa.array(column, kinds[kind])
 
@@ -98,6 +98,11 @@ def _column(task: Task, name: str, read: Sequence[Record], found: Sequence[Any])
     if any(isinstance(value, dict) for value in values):  # By class, in the order of the classes.
         values = [None if value is None else list(value.values()) for value in values]
     return [None if value is None else value[place] for value in values]
+
+
+def _encoded(text: str) -> bytes:
+    """Text as bytes; half of a pair of surrogates, which JSON can escape and UTF-8 cannot hold, is escaped again."""
+    return text.encode(errors="backslashreplace")
 
 
 def _texts(column: list[Any]) -> list[Any]:

@@ -92,12 +92,13 @@ def encoded(call: Call, variant: Variant, asked: Asked, outputs: dict[str, Array
     return Answered(content, kind, outputs)
 
 
-def refused(call: Call, variant: Variant, error: Exception) -> RequestError:
+def refused(call: Call, variant: Variant | None, error: Exception) -> RequestError:
     """What a client is told of an error in the model; what is not the client's fault is in the log, in full."""
     if isinstance(error, InputError):
         return RequestError(error.message)
     reference = uuid.uuid4().hex[:8]
-    _log.error("%s version %s failed [%s]", call.endpoint, variant.declared.version, reference, exc_info=error)
+    version = variant.declared.version if variant else "?"
+    _log.error("%s version %s failed [%s]", call.endpoint, version, reference, exc_info=error)
     message = f"the model failed: {type(error).__name__} (reference {reference} in the server's log)"
     return RequestError(message, status=500)
 

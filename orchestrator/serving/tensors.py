@@ -123,6 +123,9 @@ def check_shape(name: str, shape: list[int]) -> None:
             raise RequestError(f"tensor {name!r} has a negative dimension in its shape")
         if size > MAX_SIZE:
             raise RequestError(f"tensor {name!r} has a dimension of more than {MAX_SIZE}")
+    # Without content it would be an array all the same, and numpy makes none that is larger than the memory can be.
+    if 0 in shape and math.prod(size for size in shape if size) > MAX_SIZE:
+        raise RequestError(f"tensor {name!r} has a shape of more than {MAX_SIZE} values, but for a dimension of 0")
 
 
 def _values(tensor: Tensor) -> list[Any]:

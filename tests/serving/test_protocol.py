@@ -160,6 +160,22 @@ BAD = [
         400,
         "no output 'y'",
     ),
+    (
+        "POST",
+        INFER,
+        json.dumps(infer(tensor("x", "FP64", [], [0, *[2**31 - 1] * 3]))).encode(),
+        {},
+        400,
+        "but for a dimension of 0",
+    ),
+    (
+        "POST",
+        INFER,
+        json.dumps(infer(tensor("x", "INT8", [], [2**31 - 1, 2**31 - 1, 2**31 - 1, 0]))).encode(),
+        {},
+        400,
+        "but for a dimension of 0",
+    ),
     ("POST", "/v1/models/penguins:predict", b" " * 200_000, {}, 413, "larger than 102,400 bytes"),
 ]
 

@@ -21,7 +21,7 @@ from orchestrator.serving.hosted import Hosted, Status, Variant
 from orchestrator.serving.metrics import Metrics
 from orchestrator.serving.reply import Answered, Call
 from orchestrator.serving.shadow import Shadows
-from orchestrator.serving.work import SMALL_BODY, Work
+from orchestrator.serving.work import EXPLAINING, SMALL_BODY, Work
 
 # Names a request in logs; an answer repeats it, or says the one it was given here.
 REQUEST_HEADER = "x-request-id"
@@ -104,12 +104,12 @@ class Answering:
             _check(call)
             variant = routing.chosen(endpoint, call.version, call.headers)
             exchange = await self._within_limits(call, read, endpoint, status, variant)
-        except RequestError as error:
-            error.variant = variant.declared.name if variant else ""
-            self._count(
-                status, variant, call.protocol, error.status, seconds=time.perf_counter() - began, kind=error.kind
-            )
-            raise
+        except Exception as error:  # noqa: BLE001  A model may give what no protocol can say: that is counted, too.
+            told = error if isinstance(error, RequestError) else reply.refused(call, variant, error)
+            told.variant = variant.declared.name if variant else ""
+            seconds = time.perf_counter() - began
+            self._count(status, variant, call.protocol, told.status, seconds=seconds, kind=told.kind)
+            raise told from (error.__cause__ if told is error else error)
         self._count(status, variant, call.protocol, exchange.status, seconds=exchange.seconds)
         if call.protocol == explanation.PROTOCOL:  # It is no prediction: nobody compares or keeps it.
             return exchange
@@ -178,7 +178,8 @@ class Answering:
             timings = self.host.metrics.timings(call.endpoint)
             place.handed_over = True
             explain = partial(explanation.whole, call, body, variant, timings, endpoint.seconds)
-            return await self.work.run(explain, short=False, finished=place.leave)
+            threads = call.endpoint + EXPLAINING
+            return await self.work.run(threads, explain, short=False, finished=place.leave)
         if endpoint.bounds is not None and not reply.in_bytes(call, variant):
             return await self._with_others(call, body, variant, endpoint.bounds)
         timings = self.host.metrics.timings(call.endpoint)
@@ -186,7 +187,8 @@ class Answering:
         short = variant.respond is None and len(body) <= SMALL_BODY and variant.cost.is_short
         # The work may outlive its deadline, and leaves its place when it truly ends.
         place.handed_over = True
-        return await self.work.run(lambda: reply.whole(call, body, variant, timings), short=short, finished=place.leave)
+        whole = partial(reply.whole, call, body, variant, timings)
+        return await self.work.run(call.endpoint, whole, short=short, finished=place.leave)
 
     async def _with_others(self, call: Call, body: bytes, variant: Variant, bounds: Bounds) -> Answered:
         """The answer when the model is called for several requests at once."""
@@ -195,13 +197,13 @@ class Answering:
         if len(body) <= SMALL_BODY:
             asked = reply.decoded(call, body, variant)
         else:
-            asked = await self.work.submit(lambda: reply.decoded(call, body, variant))
+            asked = await self.work.submit(call.endpoint, lambda: reply.decoded(call, body, variant))
 
         def predict(columns: Columns) -> Outputs:
             metrics.batch(call.endpoint, len(next(iter(columns.values()), ())))
             return variant.model.outputs(columns)
 
-        manner = Manner(predict, self.work.submit, bounds)
+        manner = Manner(predict, partial(self.work.submit, call.endpoint), bounds)
         known = time.perf_counter()
         try:
             outputs = await variant.batches.outputs(asked.columns, asked.rows, manner)

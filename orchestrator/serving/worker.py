@@ -39,6 +39,7 @@ POLL_SECONDS = 0.3
 PATIENCE_SECONDS = 15.0
 _KEEP_ALIVE_SECONDS = 75
 _SILENCE_SECONDS = 60.0
+_EXIT_SECONDS = 0.1
 
 _log = logging.getLogger(__name__)
 
@@ -67,8 +68,9 @@ class Worker:
         work = Work()
         captures = Captures(self.state, self.metrics)
         queue = Queue(self.state, self.metrics)
-        host = Host(self.state, backends.load, self.metrics, [captures, queue], self.options.room)
-        server = self._server(host, work, queue, captures)
+        host = Host(self.state, backends.load, self.metrics, [captures, queue, work], self.options.room)
+        answering = Answering(host, work)
+        server = self._server(answering, queue, captures)
         # uvicorn raises the signals it got again when it is done; this leaves us the time to tidy up.
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, server.handle_exit)
@@ -76,22 +78,19 @@ class Worker:
             asyncio.get_running_loop().add_reader(until, self._orphaned, server, until)
         if loaded_first:
             await self._look(host)
-        watch = asyncio.create_task(self._watch(host, server))
         try:
-            async with self._rpc(Answering(host, work)):
+            # In this order: who cannot start has told the others nothing yet.
+            async with self._rpc(answering, server, listener), self._watching(host, server):
                 await server.serve(sockets=[listener])
         finally:
-            watch.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await watch
             self._looks.shutdown(wait=False, cancel_futures=True)
             work.close()
             queue.close()
             captures.close()
 
-    def _server(self, host: Host, work: Work, queue: Queue, captures: Captures) -> uvicorn.Server:
+    def _server(self, answering: Answering, queue: Queue, captures: Captures) -> uvicorn.Server:
         about = About(__version__, self.options.workers, self.tokens is not None, time.monotonic(), captures)
-        application = app.create(host, work, self.peers, queue, about)
+        application = app.create(answering.host, answering.work, self.peers, queue, about, answering=answering)
         guarded = application if self._is_open else Gate(application, self.tokens, self._refused)
         config = uvicorn.Config(
             guarded,
@@ -110,22 +109,36 @@ class Worker:
         return uvicorn.Server(config)
 
     @contextlib.asynccontextmanager
-    async def _rpc(self, answering: Answering) -> AsyncIterator[None]:
-        """V2 by gRPC beside HTTP, where that was asked for."""
+    async def _rpc(self, answering: Answering, http: uvicorn.Server, listener: socket.socket) -> AsyncIterator[None]:
+        """V2 by gRPC beside HTTP, where that was asked for: it begins and ends with it."""
         if self.options.grpc_port is None:
             yield
             return
         try:
-            from orchestrator.serving.rpc import server, service
+            from orchestrator.serving.rpc import guard, server, service
         except ImportError as error:
             hint = "pip install 'orchestrator[grpc]'"
             raise OrchestratorError(f"gRPC needs {error.name}, which is not installed", hint=hint) from error
-        answers = service.Service(answering.host, answering, __version__)
-        started = await server.start(answers, self.options, self.tokens)
+        answers = service.Service(answering.host, answering, self.peers, __version__)
+        place = server.Place(
+            listener.getsockname()[0], self.options.grpc_port, self.certificate, self.options.workers > 1
+        )
+        watched = guard.Guard(self.tokens, self._refused) if self.tokens is not None else None
+        rpc = await server.start(answers, place, watched)
+
+        async def drained() -> None:
+            while not http.should_exit:
+                await asyncio.sleep(_EXIT_SECONDS)
+            await rpc.stop(declarations.longest_answer(_served(answering.host)))
+
+        draining = asyncio.create_task(drained())
         try:
             yield
         finally:
-            await started.stop(declarations.longest_answer(_served(answering.host)))
+            http.should_exit = True
+            if http.force_exit:  # Whoever asked twice does not want to wait.
+                await rpc.stop(None)
+            await draining
 
     @property
     def _is_open(self) -> bool:
@@ -149,6 +162,16 @@ class Worker:
         asyncio.get_running_loop().remove_reader(until)
         _log.error("the process that started this one is gone: it ends, too")
         server.should_exit = True
+
+    @contextlib.asynccontextmanager
+    async def _watching(self, host: Host, server: uvicorn.Server) -> AsyncIterator[None]:
+        watch = asyncio.create_task(self._watch(host, server))
+        try:
+            yield
+        finally:
+            watch.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await watch
 
     async def _watch(self, host: Host, server: uvicorn.Server) -> None:
         began = time.monotonic()
@@ -215,6 +238,20 @@ class Handed:
 def of_fleet(state: Path, options: Options, handed: Handed) -> int:
     """Be one worker of several; the exit code."""
     voice.speak(f"[worker {handed.slot + 1}] ")
+    try:
+        failure = _fleet_worker(state, options, handed)
+    except OrchestratorError as error:
+        # One that takes the place of another is started again: what it lacks may come back.
+        if handed.loaded_first:
+            raise
+        # Of those that the server started with the others fare no better: it ends, and says the reason.
+        fleet.write(place.workers(state), handed.slot, Report(failure=str(error)))
+        return error.exit_code
+    return int(bool(failure))
+
+
+def _fleet_worker(state: Path, options: Options, handed: Handed) -> str:
+    """Run it until it ends; what it failed for, or ""."""
     folder = place.workers(state)
     worker = Worker(
         state,
@@ -230,7 +267,7 @@ def of_fleet(state: Path, options: Options, handed: Handed) -> int:
     with socket.socket(fileno=handed.listener) as inherited:
         inherited.setblocking(False)
         start(worker, inherited, loaded_first=handed.loaded_first, until=handed.until)
-    return int(bool(worker.failure))
+    return worker.failure
 
 
 def _loop() -> Callable[[], asyncio.AbstractEventLoop] | None:

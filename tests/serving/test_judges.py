@@ -9,11 +9,14 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
@@ -35,6 +38,7 @@ class Both:
 
     url: str
     rpc: str
+    pid: int
 
 
 def free() -> int:
@@ -57,7 +61,7 @@ def running(state: Path, *options: str) -> Iterator[Both]:
             assert process.poll() is None, (state / "log").read_text()
             assert time.monotonic() < deadline
             time.sleep(0.05)
-        yield Both(found.url, f"127.0.0.1:{port}")
+        yield Both(found.url, f"127.0.0.1:{port}", process.pid)
     finally:
         process.send_signal(signal.SIGTERM)
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -192,6 +196,110 @@ def test_lists_of_numbers_are_read_as_bytes_are(both: Both) -> None:
             with pytest.raises(grpc.RpcError) as caught:
                 ask(wrong, timeout=30)
             assert caught.value.code() in (grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.NOT_FOUND)
+
+
+def test_what_no_endpoint_takes_is_refused_unread(
+    tmp_path: Path, measured: Any, declaration: Callable[..., Any], ask: Callable[..., Any]
+) -> None:
+    import grpc
+
+    from orchestrator.serving.rpc import messages
+
+    declared = declaration("measured", measured, body="100Ki")
+    declarations.write(tmp_path, declared)
+    with running(tmp_path) as both, grpc.insecure_channel(both.rpc) as channel:
+        local.wait_ready(both.url, declared)
+        infer = channel.unary_unary(f"/{messages.SERVICE}/ModelInfer")
+        for size, code, told in (
+            (200 * 1024, "RESOURCE_EXHAUSTED", "larger than 102,400 bytes"),
+            (100 * 1024, "INVALID_ARGUMENT", "not a ModelInferRequest"),
+        ):
+            with pytest.raises(grpc.RpcError) as caught:
+                infer(b"\xff" * size, timeout=60)
+            assert (caught.value.code().name, told in caught.value.details()) == (code, True)
+        counted = ask(both.url, "/metrics").text
+        for status in (400, 413):
+            assert f'code="{status}",model_name="",protocol="grpc",variant="",version=""}} 1.0' in counted
+
+
+def test_without_a_token_nothing_of_a_message_is_read(
+    tmp_path: Path, measured: Any, declaration: Callable[..., Any], ask: Callable[..., Any]
+) -> None:
+    import grpc
+
+    from orchestrator.serving.rpc import messages
+
+    (tmp_path / "token").write_text(TOKEN)
+    (tmp_path / "token").chmod(0o600)
+    declarations.write(tmp_path, declaration("measured", measured))
+    never = threading.Event()
+
+    def silent() -> Iterator[bytes]:
+        """A client that says it sends something, and does not."""
+        never.wait()
+        yield b""
+
+    with running(tmp_path, "--token-file", str(tmp_path / "token")) as both:
+        try:
+            with grpc.insecure_channel(both.rpc) as channel:
+                for method in ("ModelInfer", "Nothing"):
+                    with pytest.raises(grpc.RpcError) as caught:
+                        channel.stream_unary(f"/{messages.SERVICE}/{method}")(silent(), timeout=60)
+                    assert caught.value.code() is grpc.StatusCode.UNAUTHENTICATED
+        finally:
+            never.set()
+        text = ask(both.url, "/metrics", headers={"authorization": f"Bearer {TOKEN}"}).text
+        assert 'code="401",model_name="",protocol="",variant="",version=""} 2.0' in text
+
+
+def test_an_address_in_grpcs_words() -> None:
+    from orchestrator.serving.rpc import guard
+
+    assert guard.client("ipv4:127.0.0.1:1234") == "127.0.0.1"
+    assert guard.client("ipv6:%5B::1%5D:1234") == "::1"
+
+
+def test_grpc_ends_with_http_and_answers_what_was_asked(
+    tmp_path: Path, slow: Any, declaration: Callable[..., Any], ask: Callable[..., Any]
+) -> None:
+    declared = declaration("slow", slow)
+    (tmp_path / "state").mkdir()
+    declarations.write(tmp_path / "state", declared)
+    with running(tmp_path / "state") as both, ThreadPoolExecutor(1) as pool:
+        local.wait_ready(both.url, declared)
+        address = urlsplit(both.url)
+        body = json.dumps({"instances": [[0.01]]}).encode()
+        head = b"POST /v1/models/slow:predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(body)
+        with (
+            socket.create_connection((str(address.hostname), address.port or 0), timeout=60) as http,
+            contextlib.closing(tritonclient.grpc.InferenceServerClient(both.rpc)) as client,
+            contextlib.closing(tritonclient.grpc.InferenceServerClient(both.rpc)) as late,
+        ):
+            http.sendall(head + body[:4])
+            asked = tensor(tritonclient.grpc, "seconds", np.array([1.5]), "FP64")
+            under_way = pool.submit(client.infer, "slow", [asked])
+            eventually(lambda: 'requests_in_flight{model_name="slow"} 2.0' in ask(both.url, "/metrics").text)
+            os.kill(both.pid, signal.SIGTERM)
+            # As long as a request over HTTP is not whole, that server is there; gRPC takes nothing new meanwhile.
+            eventually(lambda: refuses(late))
+            assert under_way.result(60).as_numpy("y").tolist() == [1.5]
+            http.sendall(body[4:])
+            assert http.recv(4096).startswith(b"HTTP/1.1 200 ")
+
+
+def refuses(client: Any) -> bool:
+    try:
+        client.is_server_live(client_timeout=5)
+    except InferenceServerException as error:
+        return error.status() == "StatusCode.UNAVAILABLE"
+    return False
+
+
+def eventually(true: Callable[[], Any]) -> None:
+    deadline = time.monotonic() + 25
+    while not true():
+        assert time.monotonic() < deadline, "it never became true"
+        time.sleep(0.05)
 
 
 def test_a_token_is_asked_for_over_grpc(tmp_path: Path, measured: Any, declaration: Callable[..., Any]) -> None:

@@ -256,6 +256,33 @@ def test_tls_with_a_token_and_a_certificate_that_is_renewed(
         assert local.send_example(declared, server.url).response == answer.response
 
 
+def test_grpc_takes_up_a_renewed_certificate(state: Path, declared: declarations.Declaration, tmp_path: Path) -> None:
+    certificate, key = authority(tmp_path)
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        place = ("127.0.0.1", int(found.getsockname()[1]))
+    options = ("--tls-cert", certificate, "--tls-key", key, "--grpc-port", str(place[1]))
+    with running(state, *options) as server:
+        local.wait_ready(server.url, declared)
+        eventually(lambda: "gRPC at 127.0.0.1:" in server.log.read_text())
+        first = shown(place)
+        assert first == certificate.read_text()
+        key.write_text("not a key")
+        eventually(lambda: "the certificate stays what it was" in server.log.read_text())
+        assert shown(place) == first
+        authority(tmp_path)
+        eventually(lambda: shown(place) == certificate.read_text() != first)
+
+
+def shown(place: tuple[str, int]) -> str:
+    """The certificate that a server of gRPC shows; it speaks to nobody who does not say HTTP/2 first."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.set_alpn_protocols(["h2"])
+    with socket.create_connection(place, timeout=30) as plain, context.wrap_socket(plain) as connection:
+        return ssl.DER_cert_to_PEM_cert(connection.getpeercert(binary_form=True) or b"")
+
+
 def test_certificates_that_cannot_be_used(tmp_path: Path) -> None:
     certificate, key = authority(tmp_path)
     _, other = authority(tmp_path, "other")

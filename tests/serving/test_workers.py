@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -16,7 +18,7 @@ from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from orchestrator.serving import declarations, local, place
+from orchestrator.serving import declarations, fleet, local, place
 from orchestrator.serving.supervisor import pause
 
 Ask = Callable[..., Any]
@@ -166,6 +168,45 @@ def test_a_fixed_server_of_several_processes_ends_with_the_reason(
     with running(state, "--workers", "2", "--fixed") as process:
         assert process.wait(60) == 1
     assert "error: endpoint 'penguins' could not be loaded: " in (state / "said.log").read_text()
+
+
+def test_a_port_of_grpc_that_another_has_ends_the_server(state: Path, penguins: Any, declaration: Declare) -> None:
+    local.declare(state, declaration("penguins", penguins))
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        with running(state, "--workers", "2", "--grpc-port", port) as process:
+            assert process.wait(60) == 1
+    said = (state / "said.log").read_text()
+    assert said.count("error: model server: cannot listen on 127.0.0.1:" + port) == 1
+    assert "give another --grpc-port" in said
+    assert "Traceback" not in said
+
+
+def test_grpc_says_a_server_is_ready_when_every_worker_is(
+    tmp_path: Path, core: Callable[..., Any], penguins: Any, declaration: Declare
+) -> None:
+    from orchestrator.serving.rpc.messages import kind
+    from orchestrator.serving.rpc.service import Service
+
+    made = core()
+    declared = declaration("penguins", penguins)
+    made.declare(declared)
+    fleet.prepare(tmp_path / "workers")
+    service = Service(made.host, made.answering, fleet.Fleet(tmp_path / "workers", 0, 2), "1")
+
+    def ready() -> bool:
+        content, _ = asyncio.run(service.methods()["ServerReady"](b"", {}))
+        return bool(kind("ServerReadyResponse").FromString(content).ready)
+
+    own = fleet.report(made.host)
+    assert not ready(), "the other one has said nothing yet"
+    fleet.write(tmp_path / "workers", 1, own)
+    assert ready()
+    broken = {"penguins": fleet.Standing("", "its digest is another", ready=True)}
+    fleet.write(tmp_path / "workers", 1, fleet.Report(complete=True, endpoints=broken))
+    assert not ready()
 
 
 def test_a_worker_that_keeps_dying_is_not_started_ever_faster() -> None:

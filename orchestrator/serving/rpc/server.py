@@ -1,9 +1,10 @@
-"""A gRPC server on the event loop of the model server: who may ask, in which words errors are told, how it ends."""
+"""A gRPC server on the event loop of the model server: where it is, in which words errors are told, how it ends."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import grpc
@@ -11,46 +12,55 @@ from grpc import aio
 
 from orchestrator.errors import BackendError
 from orchestrator.serving.codec import RequestError
-from orchestrator.serving.options import Options
 from orchestrator.serving.rpc import messages
+from orchestrator.serving.rpc.guard import Guard
 from orchestrator.serving.rpc.service import Method, Service
-from orchestrator.serving.tokens import Tokens
+from orchestrator.serving.tls import Certificate
 
 # What an endpoint allows is looked at afterwards; a message has to be in memory as a whole before.
 LARGEST_MESSAGE = 256 * 1024 * 1024
 _CODES: Mapping[int, grpc.StatusCode] = {
     400: grpc.StatusCode.INVALID_ARGUMENT,
-    401: grpc.StatusCode.UNAUTHENTICATED,
     404: grpc.StatusCode.NOT_FOUND,
     413: grpc.StatusCode.RESOURCE_EXHAUSTED,
     429: grpc.StatusCode.RESOURCE_EXHAUSTED,
     503: grpc.StatusCode.UNAVAILABLE,
     504: grpc.StatusCode.DEADLINE_EXCEEDED,
 }
-# What asks for them, a kubelet or a load balancer, has no token; strangers learn nothing but yes or no.
-_OPEN = ("ServerLive", "ServerReady")
-_NO_TOKEN = "this server asks for a token: send the metadata 'authorization: Bearer TOKEN'"  # noqa: S105
+# Each endpoint has a limit of its own, which is looked at afterwards, too.
+_MOST_CALLS = 1000
 _log = logging.getLogger(__name__)
 
 
-async def start(service: Service, options: Options, tokens: Tokens | None) -> aio.Server:
-    """A server that listens where the options say. Raises BackendError."""
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a server listens, and what it proves with that it is the one."""
+
+    host: str  # As an address: a name may stand for several.
+    port: int
+    certificate: Certificate | None
+    is_shared: bool
+
+
+async def start(service: Service, place: Place, guard: Guard | None) -> aio.Server:
+    """A server that listens there. Raises BackendError."""
     server = aio.server(
+        interceptors=[guard] if guard else None,
+        maximum_concurrent_rpcs=_MOST_CALLS,
         options=[
             ("grpc.max_receive_message_length", LARGEST_MESSAGE),
             ("grpc.max_send_message_length", -1),
             # Several worker processes share a port; anybody else who has it already does not.
-            ("grpc.so_reuseport", int(options.workers > 1)),
-        ]
+            ("grpc.so_reuseport", int(place.is_shared)),
+        ],
     )
-    handlers = {name: _handler(name, method, tokens) for name, method in service.methods().items()}
+    handlers = {name: _handler(name, method) for name, method in service.methods().items()}
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(messages.SERVICE, handlers),))
-    host = f"[{options.host}]" if ":" in options.host else options.host
-    address = f"{host}:{options.grpc_port}"
+    host = f"[{place.host}]" if ":" in place.host else place.host
+    address = f"{host}:{place.port}"
     try:
-        if options.certificate is not None and options.key is not None:
-            pair = (options.key.read_bytes(), options.certificate.read_bytes())
-            server.add_secure_port(address, grpc.ssl_server_credentials([pair]))
+        if place.certificate is not None:
+            server.add_secure_port(address, _credentials(place.certificate))
         else:
             server.add_insecure_port(address)
     except RuntimeError as error:
@@ -61,12 +71,29 @@ async def start(service: Service, options: Options, tokens: Tokens | None) -> ai
     return server
 
 
-def _handler(name: str, method: Method, tokens: Tokens | None) -> Any:
+def _credentials(certificate: Certificate) -> grpc.ServerCredentials:
+    """What new connections are answered with: always what the certificate is by now."""
+    told = certificate.pair
+
+    def configuration(pair: tuple[bytes, bytes]) -> Any:
+        chain, key = pair
+        return grpc.ssl_server_certificate_configuration([(key, chain)])
+
+    def fetch() -> Any:
+        nonlocal told
+        latest = certificate.pair
+        if latest is told:
+            return None
+        told = latest
+        return configuration(latest)
+
+    return grpc.dynamic_ssl_server_credentials(configuration(told), fetch)
+
+
+def _handler(name: str, method: Method) -> Any:
     async def answer(body: bytes, context: aio.ServicerContext[bytes, bytes]) -> bytes:
         headers = {key: value for key, value in context.invocation_metadata() or () if isinstance(value, str)}
         try:
-            if tokens is not None and name not in _OPEN:
-                _check(headers, tokens)
             content, beside = await method(body, headers)
         except RequestError as error:
             code = _CODES.get(error.status, grpc.StatusCode.INTERNAL)
@@ -79,8 +106,3 @@ def _handler(name: str, method: Method, tokens: Tokens | None) -> Any:
         return content
 
     return grpc.unary_unary_rpc_method_handler(answer)
-
-
-def _check(headers: Mapping[str, str], tokens: Tokens) -> None:
-    if tokens.allows(headers.get("authorization", "").encode("latin-1", "replace")) != "bearer":
-        raise RequestError(_NO_TOKEN, status=401)

@@ -8,13 +8,15 @@ from typing import Any
 
 from google.protobuf.message import DecodeError
 
-from orchestrator.serving import described, routing
+from orchestrator.serving import described, fleet, routing
 from orchestrator.serving.answer import INFERENCE_HEADER, REQUEST_HEADER, Answering
 from orchestrator.serving.codec import RequestError
+from orchestrator.serving.fleet import Alone, Fleet
 from orchestrator.serving.host import Host
 from orchestrator.serving.reply import Call
 from orchestrator.serving.routing import VARIANT_HEADER
 from orchestrator.serving.rpc import codec, messages
+from orchestrator.serving.traffic import Limits
 
 Answer = tuple[bytes, tuple[tuple[str, str], ...]]
 """The message, and what is said beside it."""
@@ -28,6 +30,7 @@ class Service:
 
     host: Host
     answering: Answering
+    peers: Alone | Fleet
     version: str
 
     def methods(self) -> Mapping[str, Method]:
@@ -45,7 +48,7 @@ class Service:
         return _answer("ServerLiveResponse", live=True)
 
     async def _ready(self, _: bytes, __: Mapping[str, str]) -> Answer:
-        return _answer("ServerReadyResponse", ready=self.host.is_ready)
+        return _answer("ServerReadyResponse", ready=fleet.readiness(self.host, self.peers.others())[0])
 
     async def _server(self, _: bytes, __: Mapping[str, str]) -> Answer:
         found = {"name": described.SERVER, "version": self.version, "extensions": described.EXTENSIONS}
@@ -70,11 +73,14 @@ class Service:
         return _answer("ModelMetadataResponse", **described.model(endpoint, variant))
 
     async def _infer(self, body: bytes, headers: Mapping[str, str]) -> Answer:
-        asked = codec.read(body)
+        try:
+            asked = self._asked(body)
+        except RequestError as error:
+            self.host.metrics.request("", "", "", codec.PROTOCOL, error.status)
+            raise
 
         async def read(limit: int) -> bytes:
-            if len(body) > limit:
-                raise RequestError(f"the message is larger than {limit:,} bytes", status=413)
+            _check(body, limit)
             return body
 
         said = {**headers, "content-type": _TYPE}
@@ -83,6 +89,12 @@ class Service:
         if exchange.inference_id:
             beside.append((INFERENCE_HEADER, exchange.inference_id))
         return exchange.response, tuple(beside)
+
+    def _asked(self, body: bytes) -> Any:
+        """The message, unless it is larger than any endpoint takes one: read it takes many times its size."""
+        served = [each.hosted.most_bytes for each in self.host.endpoints.values() if each.hosted is not None]
+        _check(body, max(served, default=Limits().body_bytes))
+        return codec.read(body)
 
 
 def _answer(message: str, /, **values: Any) -> Answer:
@@ -95,3 +107,8 @@ def _read(name: str, body: bytes) -> Any:
         return messages.kind(name).FromString(body)
     except DecodeError:
         raise RequestError(f"the message is not a {name}") from None
+
+
+def _check(body: bytes, limit: int) -> None:
+    if len(body) > limit:
+        raise RequestError(f"the message is larger than {limit:,} bytes", status=413)

@@ -167,7 +167,9 @@ async def _http_error(request: Request, error: HTTPException) -> Response:
 
 
 async def _request_error(_: Request, error: RequestError) -> Response:
-    return Response(codec.problem(error.message), error.status, media_type="application/json")
+    # What is left of the body is not worth reading.
+    headers = {"connection": "close"} if error.status in (408, 413) else {}
+    return Response(codec.problem(error.message), error.status, headers, media_type="application/json")
 
 
 async def _failed(_request: Request, _error: Exception) -> Response:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
@@ -18,6 +19,7 @@ from orchestrator.serving.hosted import Status
 from orchestrator.serving.wishes import Wanted
 
 _MOST_BYTES = 16 * 1024
+BODY_SECONDS = 30.0
 _REASONS = {"asleep": "asleep: the next request loads it", "unloaded": "unloaded, as it was asked to be"}
 
 
@@ -49,6 +51,8 @@ class Repository:
     """The declared endpoints as a repository of models."""
 
     host: Host
+    # Its own thread: the loop's are waited for at the end, and a model that is being loaded cannot be stopped.
+    _wishes: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "wishes"))
 
     async def index(self, request: Request) -> Response:
         asked = await _asked(request, _INDEX)
@@ -73,7 +77,7 @@ class Repository:
         status = self.host.endpoints.get(name)
         if status is None:
             raise routing.unknown(self.host, name)
-        await asyncio.to_thread(self.host.wish, status, wanted)
+        await asyncio.get_running_loop().run_in_executor(self._wishes, self.host.wish, status, wanted)
         if status.reason and wanted == "loaded":
             raise RequestError(f"model {name!r} could not be loaded: {status.reason}", status=503)
         return Response(codec.write({"name": name, verb: True}), media_type="application/json")
@@ -91,8 +95,14 @@ def _entries(status: Status) -> list[dict[str, Any]]:
 async def _asked(request: Request, decoder: msgspec.json.Decoder[Any]) -> Any:
     """The body, which may be empty: then None. Raises RequestError."""
     body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > _MOST_BYTES:
-            raise RequestError(f"the body is larger than {_MOST_BYTES:,} bytes", status=413)
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > _MOST_BYTES:
+                    raise RequestError(f"the body is larger than {_MOST_BYTES:,} bytes", status=413)
+    except TimeoutError:
+        raise RequestError(f"the body did not arrive within {BODY_SECONDS:g} s", status=408) from None
+    except ClientDisconnect:
+        raise RequestError("the client went away") from None
     return codec.read(decoder, body) if body.strip() else None

@@ -101,7 +101,7 @@ class Answering:
         began = time.perf_counter()
         try:
             endpoint, status = routing.served(self.host, call.endpoint)
-            _check(call)
+            check(call.headers)
             variant = routing.chosen(endpoint, call.version, call.headers)
             exchange = await self._within_limits(call, read, endpoint, status, variant)
         except Exception as error:  # noqa: BLE001  A model may give what no protocol can say: that is counted, too.
@@ -115,8 +115,9 @@ class Answering:
             return exchange
         for observer in status.observers:
             observer(exchange)
-        if endpoint.shadow is not None:
-            self.shadows.offer(endpoint.shadow, call, exchange)
+        # As it is now: the request may have woken the models.
+        if status.hosted is not None and status.hosted.shadow is not None:
+            self.shadows.offer(status.hosted.shadow, call, exchange)
         return exchange
 
     def _count(
@@ -160,7 +161,7 @@ class Answering:
                     late = _LOADING
                     # Shielded: whoever gives up, others wait for the same.
                     endpoint = await asyncio.shield(asyncio.wrap_future(self.host.wake(status)))
-                    variant = routing.chosen(endpoint, call.version, call.headers)
+                    variant = routing.again(endpoint, variant, call.version, call.headers)
                     late = _READING
                 body = await read(endpoint.most_bytes)
                 late = _ANSWERING
@@ -217,8 +218,9 @@ class Answering:
         return answered
 
 
-def _check(call: Call) -> None:
-    if len(call.headers.get(INFERENCE_HEADER, "")) > LONGEST_INFERENCE_ID:
+def check(headers: Mapping[str, str]) -> None:
+    """Refuse what is no name of a prediction. Raises RequestError."""
+    if len(headers.get(INFERENCE_HEADER, "")) > LONGEST_INFERENCE_ID:
         raise RequestError(f"{INFERENCE_HEADER} is longer than {LONGEST_INFERENCE_ID} characters")
 
 

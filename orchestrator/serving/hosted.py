@@ -128,8 +128,10 @@ class Hosted:
         return next(variant for variant in self.variants if variant.declared.name == name)
 
     def of_version(self, version: str) -> Variant | None:
-        """The variant that serves a model version, whatever its weight."""
-        return next((variant for variant in self.variants if variant.declared.version == version), None)
+        """The variant that serves a model version, whatever its weight; a shadow only where no other one does."""
+        found = [variant for variant in self.variants if variant.declared.version == version]
+        found.sort(key=lambda variant: variant.declared.shadow is not None)
+        return found[0] if found else None
 
     @property
     def main(self) -> Variant:

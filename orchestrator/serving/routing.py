@@ -62,3 +62,11 @@ def chosen(endpoint: Hosted, version: str, headers: Mapping[str, str]) -> Varian
             return variant
     known = ", ".join(variant.declared.name for variant in endpoint.variants)
     raise RequestError(f"model {endpoint.declaration.name!r} has no variant {name!r} (known: {known})")
+
+
+def again(endpoint: Hosted, before: Variant, version: str, headers: Mapping[str, str]) -> Variant:
+    """The variant that was chosen while its model was not loaded; another one if it is declared no longer."""
+    for variant in endpoint.variants:
+        if variant.declared == before.declared:
+            return variant
+    return chosen(endpoint, version, headers)

@@ -36,6 +36,7 @@ class Copy(NamedTuple):
     call: Call
     variant: Variant
     exchange: Exchange
+    size: int  # Bytes that it keeps in memory.
 
 
 class Shadows:
@@ -55,11 +56,11 @@ class Shadows:
         # Dice, not secrets. Who asked for the shadow itself has seen its answer.
         if share is None or random.random() * 100 >= share or exchange.variant == variant.declared.name:  # noqa: S311
             return
-        size = len(exchange.request)
+        size = _size(exchange)
         with self._come:
             full = len(self._waiting) >= MOST_WAITING or self._bytes + size > MOST_BYTES
             if not full:
-                self._waiting.append(Copy(call, variant, exchange))
+                self._waiting.append(Copy(call, variant, exchange, size))
                 self._bytes += size
                 self._come.notify()
         if full:
@@ -79,7 +80,7 @@ class Shadows:
                 while not self._waiting:
                     self._come.wait()
                 copy = self._waiting.popleft()
-                self._bytes -= len(copy.exchange.request)
+                self._bytes -= copy.size
             outcome = self._outcome(copy)
             self._metrics.shadow(copy.exchange.endpoint, copy.variant.declared.name, outcome)
             del copy  # It would keep the model in memory until the next one comes.
@@ -100,6 +101,11 @@ class Shadows:
         if now - self._complained.get(name, -_SILENCE_SECONDS) >= _SILENCE_SECONDS:
             self._complained[name] = now
             _log.warning("%s: the shadow %s did not answer: %s", name, copy.variant.declared.name, message)
+
+
+def _size(exchange: Exchange) -> int:
+    outputs = sum(values.nbytes for values in (exchange.outputs or {}).values())
+    return len(exchange.request) + len(exchange.response) + outputs
 
 
 def _answered(copy: Copy) -> Answered:

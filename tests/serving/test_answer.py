@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -93,3 +95,39 @@ def test_a_slow_endpoint_keeps_no_other_waiting(core: Any, mass: Any, slow: Any,
 
 def threads() -> list[threading.Thread]:
     return [each for each in threading.enumerate() if each.name.startswith("model ")]
+
+
+def test_the_request_that_wakes_a_model_is_counted_for_who_answers_it_and_copied_to_the_shadow(
+    core: Any, mass: Any, declaration: Declare, told: Declare
+) -> None:
+    inside = core()
+    declared = told(declaration("mass", mass, mass, mass), shadows={"v3": 100})
+    inside.declare(told(declared, mode="serverless", scaling={"idle": "30m"}))
+    answered: Counter[str] = Counter()
+    for turn in range(1, 9):
+        inside.host.endpoints["mass"].used -= 3600
+        inside.host.refresh()
+        assert inside.host.endpoints["mass"].state == "asleep"
+        answered[asyncio.run(inside.ask("mass", mass.examples)).variant] += 1
+        eventually(lambda: compared(inside) == turn)  # noqa: B023  It is over before the next turn.
+    counted = {
+        name: inside.count(
+            "requests_total", model_name="mass", variant=name, version=name[1:], protocol="v1", code="200"
+        )
+        for name in ("v1", "v2", "v3")
+    }
+    assert counted == {"v1": answered["v1"], "v2": answered["v2"], "v3": 0}
+
+
+def compared(inside: Any) -> float:
+    return float(inside.count("shadow_requests_total", model_name="mass", variant="v3", outcome="equal"))
+
+
+def test_a_version_is_answered_by_who_is_no_shadow(core: Any, mass: Any, declaration: Declare, told: Declare) -> None:
+    plain = json.loads(declarations.dump(told(declaration("mass", mass, mass), shadows={"v1": 100})))
+    for each in plain["variants"]:
+        each["version"] = "7"
+    inside = core()
+    inside.declare(declarations.load(json.dumps(plain)))
+    body = json.dumps({"instances": mass.examples}).encode()
+    assert asyncio.run(inside.answering.answer("mass", "v1", body, version="7")).variant == "v2"

@@ -146,6 +146,23 @@ def test_a_shadow_holds_nobody_up_and_what_it_cannot_take_is_dropped(
     eventually(lambda: outcomes(inside, "mass").get("equal") == shadow.MOST_WAITING + 1)
 
 
+def test_what_waits_is_bounded_in_memory_with_its_answers(
+    core: Any, mass: Any, twin: Any, declaration: Declare, told: Declare, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inside, other = beside(core, told, declaration("mass", mass, twin))
+    other.may.clear()
+    (answer,) = asyncio.run(crowd(inside, "mass", mass.examples, 1))
+    eventually(lambda: inside.answering.shadows.waiting == 0)
+    outputs = sum(values.nbytes for values in answer.outputs.values())
+    # Room for three of them, and not for their requests alone by far.
+    monkeypatch.setattr(shadow, "MOST_BYTES", 3 * (len(answer.request) + len(answer.response) + outputs))
+    asyncio.run(crowd(inside, "mass", mass.examples, 10))
+    assert inside.answering.shadows.waiting == 3
+    assert outcomes(inside, "mass") == {"dropped": 7}
+    other.may.set()
+    eventually(lambda: outcomes(inside, "mass") == {"dropped": 7, "equal": 4})
+
+
 @pytest.mark.parametrize(
     ("one", "other", "same"),
     [

@@ -18,7 +18,6 @@ from orchestrator.serving.codec import RequestError
 from orchestrator.serving.exchange import Exchange
 from orchestrator.serving.host import Host
 from orchestrator.serving.hosted import Hosted, Status, Variant
-from orchestrator.serving.metrics import Metrics
 from orchestrator.serving.reply import Answered, Call
 from orchestrator.serving.shadow import Shadows
 from orchestrator.serving.work import EXPLAINING, SMALL_BODY, Work
@@ -50,17 +49,20 @@ _ANSWERING = _Late("the model did not answer", 504)
 class _Place:
     """One of the places that an endpoint has for requests."""
 
-    __slots__ = ("_metrics", "_status", "handed_over")
+    __slots__ = ("_host", "_status", "handed_over")
 
-    def __init__(self, status: Status, metrics: Metrics) -> None:
-        self._status, self._metrics = status, metrics
+    def __init__(self, status: Status, host: Host) -> None:
+        self._status, self._host = status, host
         self.handed_over = False  # To who leaves it when the work has ended.
         status.in_flight += 1
-        metrics.in_flight(status.name, status.in_flight)
+        host.metrics.in_flight(status.name, status.in_flight)
 
     def leave(self) -> None:
-        self._status.in_flight -= 1
-        self._metrics.in_flight(self._status.name, self._status.in_flight)
+        status, host = self._status, self._host
+        status.in_flight -= 1
+        # The counts of an endpoint that was removed meanwhile are gone with it; another of its name has its own.
+        if host.endpoints.get(status.name) is status:
+            host.metrics.in_flight(status.name, status.in_flight)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,9 +132,6 @@ class Answering:
         seconds: float,
         kind: str = "",
     ) -> None:
-        if status is not None:
-            status.served += 1
-            status.failed += code >= 500
         named = variant.declared if variant else None
         self.host.metrics.request(
             status.name if status else "",
@@ -152,7 +151,7 @@ class Answering:
             message = f"{limits.concurrency} requests are being answered already: try again"
             raise RequestError(message, status=503, kind="overloaded")
         began, started = time.time(), time.perf_counter()
-        place = _Place(status, self.host.metrics)
+        place = _Place(status, self.host)
         status.used = time.monotonic()
         late = _READING
         try:

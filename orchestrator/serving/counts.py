@@ -56,7 +56,12 @@ class Endpoint:
     @property
     def failed(self) -> int:
         """Requests that the server, not the client, is to blame for."""
-        return sum(count for kind, count in self.errors.items() if kind in ("model", "timeout", "other"))
+        return failed(self.errors)
+
+
+def failed(errors: Mapping[str, int]) -> int:
+    """Those that the server is to blame for: what clients did wrong says nothing of a model."""
+    return sum(count for kind, count in errors.items() if kind in ("model", "timeout", "other"))
 
 
 def by_endpoint(metrics: Iterable[Metric]) -> Mapping[str, Endpoint]:

@@ -20,6 +20,8 @@ from orchestrator.stores import whole
 VERSION = 1
 SHORT_SECONDS = 30
 
+Mark = tuple[int, int, int]
+
 
 class Variant(BaseModel):
     """A model version that takes part of the traffic: where its folder is and the digest it must have."""
@@ -143,17 +145,22 @@ def names(state: Path) -> list[str]:
     return sorted(path.stem for path in folder(state).glob("[!.]*.json"))
 
 
-def marks(state: Path) -> Mapping[str, tuple[int, int, int]]:
+def marks(state: Path) -> Mapping[str, Mark]:
     """Per declaration a value that changes whenever its file is written anew."""
-    found: dict[str, tuple[int, int, int]] = {}
+    return marked(folder(state))
+
+
+def marked(folder: Path) -> Mapping[str, Mark]:
+    """The same of the JSON files in any folder, by their names."""
+    found: dict[str, Mark] = {}
     try:
-        with os.scandir(folder(state)) as entries:
+        with os.scandir(folder) as entries:
             for entry in entries:
                 if entry.name.startswith(".") or not entry.name.endswith(".json"):
                     continue
                 try:
                     about = entry.stat()
-                except FileNotFoundError:
+                except FileNotFoundError:  # Removed since it was listed.
                     continue
                 found[entry.name.removesuffix(".json")] = (about.st_mtime_ns, about.st_size, about.st_ino)
     except FileNotFoundError:

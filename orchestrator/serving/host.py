@@ -37,19 +37,13 @@ class Host:
         self.was_used = False  # Whether anything was ever declared.
         self._residents = Residents(load, metrics, room or Room())
         self._refreshing = threading.Lock()
-        self._marks: Mapping[str, tuple[int, int, int]] = {}
-        self._wishes: Mapping[str, tuple[int, int]] = {}
+        self._marks: Mapping[str, declarations.Mark] = {}
+        self._wishes: Mapping[str, declarations.Mark] = {}
         self._endpoints: dict[str, Status] = {}
 
     @property
     def endpoints(self) -> Mapping[str, Status]:
         return self._endpoints
-
-    @property
-    def is_ready(self) -> bool:
-        return self.is_complete and all(
-            status.hosted is not None and not status.reason for status in self._endpoints.values()
-        )
 
     def refresh(self) -> None:
         """Load what is new or was changed, let go of what is no longer declared, or of what nobody asks."""

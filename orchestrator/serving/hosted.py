@@ -147,8 +147,6 @@ class Status:
     reason: str = ""
     attempted: str = ""  # The fingerprint of the declaration that `reason` is about.
     in_flight: int = 0
-    served: int = 0
-    failed: int = 0
     observers: tuple[Observer, ...] = ()  # Told of each exchange.
     used: float = field(default_factory=time.monotonic)  # When it was last asked.
     size: int = 0  # Of its models, in bytes, while they are loaded.

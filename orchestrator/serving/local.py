@@ -17,7 +17,7 @@ from urllib import error as url_errors
 
 import orchestrator
 from orchestrator.errors import BackendError, NotFoundError, OrchestratorError
-from orchestrator.serving import declarations, example, place, reach
+from orchestrator.serving import declarations, example, place, reach, residence
 from orchestrator.serving.declarations import Declaration
 from orchestrator.serving.place import Server
 from orchestrator.serving.queue import client
@@ -27,8 +27,6 @@ READY_SECONDS = 60.0
 # Beyond the time that the last answers may take.
 STOP_SECONDS = 15.0
 ANSWER_SECONDS = 60.0
-# What a user is told of models that are not in memory.
-_STATES = {"asleep": "asleep: the next request loads it", "unloaded": "unloaded, as it was asked to be"}
 _SHOWN = 10_000
 # A runner ends what carries its marks when a task is over; the server outlives the task that started it.
 # So are a task's temporary folder and the registry it was told of: neither is the server's.
@@ -121,7 +119,7 @@ def endpoints(state: Path) -> list[EndpointStatus]:
         about = answered.get(name)
         if about is not None and about["variants"]:
             main = max(about["variants"], key=lambda variant: variant["weight"])
-            note = about["reason"] or _STATES.get(about.get("state"), "")
+            note = about["reason"] or residence.ABSENT.get(about.get("state"), "")
             answers = about.get("state") != "unloaded"
             found.append(EndpointStatus(name, url, answers, main["model"], main["version"], note))
             continue

@@ -12,7 +12,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from orchestrator.serving import codec, routing
+from orchestrator.serving import codec, residence, routing
 from orchestrator.serving.codec import RequestError
 from orchestrator.serving.host import Host
 from orchestrator.serving.hosted import Status
@@ -20,7 +20,6 @@ from orchestrator.serving.wishes import Wanted
 
 _MOST_BYTES = 16 * 1024
 BODY_SECONDS = 30.0
-_REASONS = {"asleep": "asleep: the next request loads it", "unloaded": "unloaded, as it was asked to be"}
 
 
 class _Index(msgspec.Struct):
@@ -87,7 +86,7 @@ def _entries(status: Status) -> list[dict[str, Any]]:
     if status.hosted is None:
         return [{"name": status.name, "version": "", "state": "UNAVAILABLE", "reason": status.reason}]
     state = "UNAVAILABLE" if status.unloaded else "READY"
-    reason = _REASONS.get(status.state, status.reason)
+    reason = residence.ABSENT.get(status.state, status.reason)
     versions = dict.fromkeys(variant.declared.version for variant in status.hosted.variants)
     return [{"name": status.name, "version": version, "state": state, "reason": reason} for version in versions]
 

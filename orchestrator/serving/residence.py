@@ -13,6 +13,9 @@ from orchestrator import digest
 from orchestrator.errors import OrchestratorError
 from orchestrator.serving.declarations import Declaration
 
+# What a user is told of models that are not in memory.
+ABSENT = {"asleep": "asleep: the next request loads it", "unloaded": "unloaded, as it was asked to be"}
+
 
 @dataclass(frozen=True, slots=True)
 class Room:

@@ -7,13 +7,13 @@ remembers. It is about one declaration: a new one is served whatever was asked b
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
+from orchestrator.serving import declarations
 from orchestrator.stores import whole
 
 Wanted = Literal["loaded", "unloaded"]
@@ -49,18 +49,9 @@ def forget(state: Path, name: str) -> None:
     (_folder(state) / f"{name}.json").unlink(missing_ok=True)
 
 
-def marks(state: Path) -> Mapping[str, tuple[int, int]]:
+def marks(state: Path) -> Mapping[str, declarations.Mark]:
     """Per endpoint a value that changes with every wish."""
-    found: dict[str, tuple[int, int]] = {}
-    try:
-        with os.scandir(_folder(state)) as entries:
-            for entry in entries:
-                if entry.name.endswith(".json") and not entry.name.startswith("."):
-                    about = entry.stat()
-                    found[entry.name.removesuffix(".json")] = (about.st_mtime_ns, about.st_ino)
-    except FileNotFoundError:
-        pass
-    return found
+    return declarations.marked(_folder(state))
 
 
 def _folder(state: Path) -> Path:

@@ -131,3 +131,24 @@ def test_a_version_is_answered_by_who_is_no_shadow(core: Any, mass: Any, declara
     inside.declare(declarations.load(json.dumps(plain)))
     body = json.dumps({"instances": mass.examples}).encode()
     assert asyncio.run(inside.answering.answer("mass", "v1", body, version="7")).variant == "v2"
+
+
+def test_who_is_answered_after_the_endpoint_is_gone_counts_nothing_again(
+    core: Any, slow: Any, declaration: Declare
+) -> None:
+    inside = core()
+    inside.declare(declaration("slow", slow))
+    status = inside.host.endpoints["slow"]
+
+    async def ask() -> None:
+        asked = asyncio.create_task(inside.ask("slow", [{"seconds": 0.3}]))
+        while not status.in_flight:
+            await asyncio.sleep(0)
+        assert inside.count("requests_in_flight", model_name="slow") == 1
+        declarations.remove(inside.state, "slow")
+        inside.host.refresh()
+        assert (await asked).status == 200
+
+    asyncio.run(ask())
+    assert status.in_flight == 0
+    assert inside.host.metrics.registry().get_sample_value("requests_in_flight", {"model_name": "slow"}) is None

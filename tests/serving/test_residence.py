@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.errors import OrchestratorError
-from orchestrator.serving import backends, declarations, local, residence
+from orchestrator.serving import backends, declarations, fleet, local, residence
 from orchestrator.serving.codec import RequestError
 from orchestrator.serving.residence import Resident, Room
 
@@ -63,7 +63,7 @@ def test_the_least_recently_used_makes_room_and_comes_back_on_call(
     inside = core(room=Room(endpoints=2))
     inside.declare(*(declaration(name, model) for name, model in models.items()))
     assert sorted(states(inside).values()) == ["asleep", "loaded", "loaded"]
-    assert inside.host.is_ready, "whatever is asked is answered"
+    assert fleet.readiness(inside.host, ()) == (True, []), "whatever is asked is answered"
 
     async def ask() -> None:
         for name in ("penguins", "mass", "penguins", "measured", "mass", "penguins"):
@@ -94,6 +94,15 @@ def test_what_does_not_fit_is_refused_and_takes_nothing_down(
 
 def serverless(told: Declare, declared: declarations.Declaration, idle: str = "1ms") -> declarations.Declaration:
     return told(declared, mode="serverless", scaling={"idle": idle})
+
+
+def test_a_wish_that_is_gone_when_it_is_looked_at_keeps_nobody(core: Any, mass: Any, declaration: Declare) -> None:
+    inside = core()
+    (inside.state / "residence").mkdir(parents=True)
+    (inside.state / "residence" / "mass.json").symlink_to("nowhere")
+    inside.declare(declaration("mass", mass))
+    assert states(inside) == {"mass": "loaded"}
+    assert inside.host.is_complete
 
 
 def test_an_idle_model_is_unloaded_and_loaded_once_for_a_crowd(

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from orchestrator.errors import OrchestratorError
 from orchestrator.model import manifest
-from orchestrator.serving.hosted import Model
-
-Load = Callable[[Path, str], Model]
+from orchestrator.serving.hosted import Load, Model
 
 
 def load(path: Path, digest: str) -> Model:

@@ -49,8 +49,6 @@ def _shown(text: str, content_type: str) -> str:
 def _choice(hosted: Hosted) -> str:
     """Which variant is asked, where there are several."""
     names = [variant.declared.name for variant in hosted.variants]
-    if hosted.shadow and hosted.shadow.declared.name not in names:
-        names.append(hosted.shadow.declared.name)
     if len(names) < 2:
         return ""
     choices = "".join(f"<option value='{escape(name)}'>{escape(name)}</option>" for name in names)

@@ -9,14 +9,11 @@ from orchestrator.serving.counts import Endpoint, Traffic
 from orchestrator.serving.hosted import Hosted, Variant
 from orchestrator.serving.page import words
 
-# What clients did wrong says nothing about a variant.
-_OURS = ("model", "timeout", "other")
-
 
 def table(hosted: Hosted, counted: Endpoint) -> str:
     """One row per variant, and what a comparison found under the shadow's."""
     total = sum(variant.declared.weight for variant in hosted.variants) or 1.0
-    rows = "".join(_row(variant, total, counted) for variant in _all(hosted))
+    rows = "".join(_row(variant, total, counted) for variant in hosted.variants)
     head = (
         "<tr><th>Variant</th><th>Model</th><th>Runs on</th><th>Traffic</th><th class='number'>Requests</th>"
         "<th class='number'>Failed</th><th class='number'>Median</th><th class='number'>99 % within</th></tr>"
@@ -24,16 +21,10 @@ def table(hosted: Hosted, counted: Endpoint) -> str:
     return f"<section><h3>Versions</h3><div class='scrolls'><table class='wide'>{head}{rows}</table></div></section>"
 
 
-def _all(hosted: Hosted) -> list[Variant]:
-    """Every variant, the shadow too, wherever it is kept."""
-    shadow = [hosted.shadow] if hosted.shadow and hosted.shadow not in hosted.variants else []
-    return [*hosted.variants, *shadow]
-
-
 def _row(variant: Variant, total: float, counted: Endpoint) -> str:
     declared = variant.declared
     traffic = counted.variants.get(declared.name, Traffic())
-    failed = sum(count for kind, count in traffic.errors.items() if kind in _OURS)
+    failed = counts.failed(traffic.errors)
     form = f" ({escape(declared.format)})" if declared.format != "native" else ""
     compared = ""
     if declared.shadow is not None:

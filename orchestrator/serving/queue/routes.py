@@ -11,14 +11,13 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from orchestrator.serving import codec, routing
+from orchestrator.serving import answer, codec, routing
 from orchestrator.serving.codec import RequestError
 from orchestrator.serving.host import Host
 from orchestrator.serving.queue import item, queue
 from orchestrator.serving.queue.queue import Queue
 
 INPUT_HEADER = "x-input-location"
-LONGEST_INFERENCE_ID = 64
 # Chunks are written together, by a thread: a slow disk is not to keep the event loop.
 _PIECE = 1024 * 1024
 
@@ -87,8 +86,7 @@ class Routes:
         wanted = self.queue.wanted(name)
         if request.headers.get("content-encoding", "identity") != "identity":
             raise RequestError("the body is encoded: send it as it is", status=415)
-        if len(request.headers.get("x-inference-id", "")) > LONGEST_INFERENCE_ID:
-            raise RequestError(f"x-inference-id is longer than {LONGEST_INFERENCE_ID} characters")
+        answer.check(request.headers)
         routing.chosen(endpoint, "", request.headers)  # A variant that is not there is said now.
         await asyncio.to_thread(self.queue.check_room, name)
         id, input = queue.new_id(), request.headers.get(INPUT_HEADER, "")

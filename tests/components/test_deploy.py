@@ -324,11 +324,11 @@ def test_a_canary_is_watched_and_the_result_says_what_happened(work: Workplace) 
     told = done.metadata["deployed"]["rollout"]
     assert told["strategy"] == "canary"
     assert [(each["percent"], each["seconds"], each["alarms"]) for each in told["shares"]] == [
-        (40, 1.0, {"error_rate": 0.0}),
-        (100, 1.0, {"error_rate": 0.0}),
+        (40, 3.0, {"error_rate": 0.0}),
+        (100, 3.0, {"error_rate": 0.0}),
     ]
-    assert "40 % of the traffic, watched for 1 s" in done.stdout
-    assert "::progress 2/2 100 % of the traffic" in done.stdout
+    assert "40 % of the traffic, watched for 3 s" in done.stdout
+    assert "::progress 6/6 100 % of the traffic" in done.stdout
     assert work.served == [("penguins", "2", True)]
 
 

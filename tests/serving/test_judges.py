@@ -252,6 +252,13 @@ def test_without_a_token_nothing_of_a_message_is_read(
         assert 'code="401",model_name="",protocol="",variant="",version=""} 2.0' in text
 
 
+def test_grpc_listens_where_http_does(tmp_path: Path) -> None:
+    """A name may stand for several addresses; what others may reach was looked at for one of them."""
+    with running(tmp_path, "--host", "localhost") as both:
+        bound = urlsplit(both.url).netloc.rpartition(":")[0]
+        assert f"gRPC at {bound}:" in (tmp_path / "log").read_text()
+
+
 def test_an_address_in_grpcs_words() -> None:
     from orchestrator.serving.rpc import guard
 

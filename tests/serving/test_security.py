@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import grpc
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -272,6 +273,9 @@ def test_grpc_takes_up_a_renewed_certificate(state: Path, declared: declarations
         assert shown(place) == first
         authority(tmp_path)
         eventually(lambda: shown(place) == certificate.read_text() != first)
+        trusted = grpc.ssl_channel_credentials(certificate.read_bytes())
+        with grpc.secure_channel(f"{place[0]}:{place[1]}", trusted) as channel:
+            assert channel.unary_unary("/inference.GRPCInferenceService/ServerLive")(b"", timeout=30) == b"\x08\x01"
 
 
 def shown(place: tuple[str, int]) -> str:

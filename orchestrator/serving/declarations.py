@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
-import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,12 +14,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from orchestrator.errors import BackendError, OrchestratorError
 from orchestrator.serving import endpoint, quantity, traffic
+from orchestrator.serving.marks import Mark, inside
 from orchestrator.stores import whole
 
 VERSION = 1
 SHORT_SECONDS = 30
-
-Mark = tuple[int, int, int]
 
 
 class Variant(BaseModel):
@@ -147,25 +145,7 @@ def names(state: Path) -> list[str]:
 
 def marks(state: Path) -> Mapping[str, Mark]:
     """Per declaration a value that changes whenever its file is written anew."""
-    return marked(folder(state))
-
-
-def marked(folder: Path) -> Mapping[str, Mark]:
-    """The same of the JSON files in any folder, by their names."""
-    found: dict[str, Mark] = {}
-    try:
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                if entry.name.startswith(".") or not entry.name.endswith(".json"):
-                    continue
-                try:
-                    about = entry.stat()
-                except FileNotFoundError:  # Removed since it was listed.
-                    continue
-                found[entry.name.removesuffix(".json")] = (about.st_mtime_ns, about.st_size, about.st_ino)
-    except FileNotFoundError:
-        pass
-    return found
+    return inside(folder(state))
 
 
 @contextmanager

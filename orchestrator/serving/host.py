@@ -15,6 +15,7 @@ from orchestrator.serving import declarations, wishes
 from orchestrator.serving.declarations import Declaration
 from orchestrator.serving.exchange import Observer, Watcher
 from orchestrator.serving.hosted import Hosted, Load, Status
+from orchestrator.serving.marks import Mark
 from orchestrator.serving.metrics import Metrics, Shown
 from orchestrator.serving.residence import Room
 from orchestrator.serving.residents import Residents
@@ -37,8 +38,8 @@ class Host:
         self.was_used = False  # Whether anything was ever declared.
         self._residents = Residents(load, metrics, room or Room())
         self._refreshing = threading.Lock()
-        self._marks: Mapping[str, declarations.Mark] = {}
-        self._wishes: Mapping[str, declarations.Mark] = {}
+        self._marks: Mapping[str, Mark] = {}
+        self._wishes: Mapping[str, Mark] = {}
         self._endpoints: dict[str, Status] = {}
 
     @property

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
-from orchestrator.serving import declarations
+from orchestrator.serving.marks import Mark, inside
 from orchestrator.stores import whole
 
 Wanted = Literal["loaded", "unloaded"]
@@ -49,9 +49,9 @@ def forget(state: Path, name: str) -> None:
     (_folder(state) / f"{name}.json").unlink(missing_ok=True)
 
 
-def marks(state: Path) -> Mapping[str, declarations.Mark]:
+def marks(state: Path) -> Mapping[str, Mark]:
     """Per endpoint a value that changes with every wish."""
-    return declarations.marked(_folder(state))
+    return inside(_folder(state))
 
 
 def _folder(state: Path) -> Path:

@@ -18,11 +18,14 @@ from prometheus_client.multiprocess import MultiProcessCollector
 
 from orchestrator.serving import gauges
 from orchestrator.serving.gauges import Gauges, Value
+from orchestrator.stores import whole
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 # From a linear model's 100 us to a large request's seconds.
 _BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 _ROWS = (1, 2, 5, 10, 50, 100, 500, 1000, 5000, 10000, 100000)
+# What the file of a worker's counts takes at first; it grows.
+_ROOM = 64 * 1024
 _KINDS = {
     400: "input",
     401: "access",
@@ -209,6 +212,11 @@ class Metrics:
 def _share(folder: Path, slot: int) -> None:
     """Let this process keep its counts in a folder, under the number of its place among the workers."""
     folder.mkdir(parents=True, exist_ok=True)
+    for kind in ("counter", "histogram"):
+        file = folder / f"{kind}_{slot}.db"
+        if not file.exists():
+            # The client makes it in two moves, and whoever reads it between them fails.
+            whole.write(file, "\0" * _ROOM)
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
     identity: Callable[[], int] = lambda: slot  # noqa: E731  The client asks for a function.
     values.ValueClass = values.MultiProcessValue(identity)  # type: ignore[no-untyped-call]

@@ -157,3 +157,23 @@ def test_a_crowd_and_a_late_answer_have_one_too(
     assert of(found, "request_errors_total", model_name="slow", kind="timeout") == 1
     assert of(found, "request_errors_total", model_name="slow", kind="overloaded") >= 1
     assert of(found, "request_seconds_count", model_name="slow") >= 1
+
+
+def test_a_workers_counts_can_be_read_before_it_counts(tmp_path: Path) -> None:
+    """The client makes its files empty at first, and fails to read one: whoever was asked then answered 500."""
+    code = """
+import sys
+from pathlib import Path
+from orchestrator.serving.metrics import Metrics
+folder = Path(sys.argv[1])
+first = Metrics(folder, 0)
+first.request("m", "v", "1", "v1", 200, seconds=0.1)
+Metrics(folder, 1)
+files = sorted(file.name for file in folder.iterdir() if file.stat().st_size)
+assert files == ["counter_0.db", "counter_1.db", "histogram_0.db", "histogram_1.db"], files
+assert b'requests_total{code="200"' in first.text()
+# One that takes the place of another goes on counting.
+Metrics(folder, 0).request("m", "v", "1", "v1", 200, seconds=0.1)
+assert b'version="1"} 2.0' in first.text()
+"""
+    subprocess.run([sys.executable, "-c", code, tmp_path], check=True, timeout=60)

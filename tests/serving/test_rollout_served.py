@@ -134,7 +134,7 @@ def test_a_good_version_takes_over_by_shares_and_nobody_notices(state: Path, dec
         done = deploy.deploy(declared("2", **CANARY), state, say=said.append)
     assert {status for _, status in found} == {200}
     assert {name for name, _ in found} == {"main", "main-next"}
-    assert [(stage.percent, stage.seconds) for stage in done.stages] == [(50, 2.0), (100, 2.0)]
+    assert [(stage.percent, stage.seconds) for stage in done.stages] == [(50, 3.0), (100, 3.0)]
     first, last = done.stages
     assert first.requests >= 1
     assert first.alarms["error_rate"] == last.alarms["error_rate"] == 0

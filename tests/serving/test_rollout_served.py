@@ -141,9 +141,9 @@ def test_a_good_version_takes_over_by_shares_and_nobody_notices(state: Path, dec
     assert last.requests >= 1
     assert served(state) == [("main", "2", 1.0)]
     assert [line.partition(":")[0] for line in said[-4:]] == [
-        "50 % of the traffic, watched for 2 s",
+        "50 % of the traffic, watched for 3 s",
         "50 % kept its bounds",
-        "100 % of the traffic, watched for 2 s",
+        "100 % of the traffic, watched for 3 s",
         "100 % kept its bounds",
     ]
     again: list[str] = []

@@ -96,11 +96,13 @@ def test_alerts_and_dashboard_name_what_is_exported(
 
 def test_metrics_are_collected_from_where_they_are_served(render: Renders) -> None:
     found = render(CHART / "ci" / "full-values.yaml")
-    (endpoint,) = only(found, "PodMonitor")["spec"]["podMetricsEndpoints"]
+    endpoints = only(found, "PodMonitor")["spec"]["podMetricsEndpoints"]
     (port,) = only(render(), "ClusterServingRuntime")["spec"]["containers"][0]["ports"]
-    assert endpoint["port"] == port["name"]
+    # The second one is what Knative calls it.
+    assert [each["port"] for each in endpoints] == [port["name"], "user-port"]
     assert port["containerPort"] == runtime.PORT
-    assert {"targetLabel": "job", "replacement": "orchestrator-predictors"} in endpoint["relabelings"]
+    for each in endpoints:
+        assert {"targetLabel": "job", "replacement": "orchestrator-predictors"} in each["relabelings"]
     policy = only(found, "NetworkPolicy", "orchestrator-predictors")["spec"]["ingress"][0]
     assert {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}} in policy["from"]
 
